@@ -1,0 +1,99 @@
+//! The edge of every tool: arguments in, exit status out, errors printed once.
+
+use std::process::ExitCode;
+
+use types::{Error, Kind};
+
+/// How a tool ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All done.
+    Ok,
+    /// No, not found, or some items failed (and were reported).
+    Failed,
+    /// The status of the program that was run: its own code, or 128 plus the signal.
+    Status(u8),
+}
+
+impl Exit {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Status(code) => code,
+        }
+    }
+}
+
+/// The one place that maps an error to a status (`longshore-cli(7)`, EXIT STATUS).
+fn status_of(err: &anyhow::Error) -> u8 {
+    match err.downcast_ref::<Error>().map(Error::kind) {
+        Some(Kind::Invalid) => 2,
+        Some(Kind::NotFound | Kind::Conflict) => 1,
+        Some(Kind::TryLater) => 75,
+        _ => 125,
+    }
+}
+
+/// Runs a tool: parses, calls, reports.
+pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> ExitCode {
+    // Rust starts with SIGPIPE ignored. A filter must die quietly instead, and a program that we
+    // exec must not inherit the ignored signal.
+    sys::signal::default_sigpipe();
+    let args = A::parse();
+    run(args).map_or_else(
+        |err| {
+            report(&err);
+            ExitCode::from(status_of(&err))
+        },
+        |exit| ExitCode::from(exit.code()),
+    )
+}
+
+/// Runs a tool that runs a program: every failure of its own is 125, as Docker's, so that it is
+/// told apart from the program's status. 126 and 127 arrive as [`Exit::Status`].
+pub fn main_run<A: clap::Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> ExitCode {
+    sys::signal::default_sigpipe();
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(err) => {
+            // Nobody is left to tell if stderr is closed.
+            drop(err.print());
+            return ExitCode::from(if err.use_stderr() { 125 } else { 0 });
+        }
+    };
+    match run(args) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(err) => {
+            report(&err);
+            ExitCode::from(125)
+        }
+    }
+}
+
+/// Prints an error as `tool: outer: inner: cause`, then its hints. The only place that does.
+#[expect(clippy::print_stderr, reason = "this is where errors reach the user")]
+pub fn report(err: &anyhow::Error) {
+    let chain = err.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    eprintln!("{}: {}", tool_name(), one_line(&chain));
+    for link in err.chain() {
+        if let Some(err) = link.downcast_ref::<Error>() {
+            for hint in err.hints() {
+                eprintln!("hint: {}", one_line(hint));
+            }
+            break; // hints() has walked the rest
+        }
+    }
+}
+
+/// The name that this process was called by.
+#[must_use]
+pub fn tool_name() -> String {
+    let arg0 = std::env::args_os().next().unwrap_or_default();
+    std::path::Path::new(&arg0).file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+}
+
+/// Control characters of foreign text (a registry's message, a label) must not reach a terminal.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,99 @@
+//! Results on stdout: a plain table for people, JSON Lines for programs, ids for pipes.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+use serde::Serialize;
+
+use crate::Exit;
+
+/// A record that can be listed.
+pub trait Record: Serialize {
+    /// The column heads of the table.
+    const HEADS: &'static [&'static str];
+    /// The cells of the table, one a head.
+    fn cells(&self) -> Vec<String>;
+    /// What `-q` prints.
+    fn id(&self) -> &str;
+}
+
+/// The output options of a tool that lists.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct Format {
+    /// Print only ids (or names, where names are the ids)
+    #[arg(short, long)]
+    quiet: bool,
+    /// Print one JSON object a record and line
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+}
+
+impl Format {
+    /// A writer to stdout in this format.
+    #[must_use]
+    pub fn writer<R: Record>(self) -> Writer<R> {
+        Writer {
+            format: self,
+            out: BufWriter::new(io::stdout()),
+            rows: Vec::new(),
+            _record: std::marker::PhantomData,
+        }
+    }
+}
+
+/// Writes records in the chosen format.
+#[derive(Debug)]
+pub struct Writer<R> {
+    format: Format,
+    out: BufWriter<Stdout>,
+    rows: Vec<Vec<String>>,
+    _record: std::marker::PhantomData<R>,
+}
+
+impl<R: Record> Writer<R> {
+    /// Writes one record.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn record(&mut self, record: &R) -> anyhow::Result<()> {
+        if self.format.json {
+            serde_json::to_writer(&mut self.out, record)?;
+            self.out.write_all(b"\n")?;
+        } else if self.format.quiet {
+            writeln!(self.out, "{}", record.id())?;
+        } else {
+            self.rows.push(record.cells());
+        }
+        Ok(())
+    }
+
+    /// Writes what is still held back. A table is written now, since its widths depend on all rows.
+    ///
+    /// # Errors
+    /// If stdout cannot be written.
+    pub fn finish(mut self) -> anyhow::Result<Exit> {
+        if !self.format.json && !self.format.quiet {
+            let heads = R::HEADS.iter().map(ToString::to_string).collect();
+            self.rows.insert(0, heads);
+            write_table(&mut self.out, &self.rows)?;
+        }
+        self.out.flush()?;
+        Ok(Exit::Ok)
+    }
+}
+
+/// Columns of equal width, three blanks apart as Docker's; the last one is not padded.
+fn write_table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            // Foreign text (a label, a tag, a command) must not steer the terminal.
+            let clean: String = cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            line.push_str(&format!("{clean:<width$}   "));
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

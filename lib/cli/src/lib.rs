@@ -1,0 +1,14 @@
+//! How every tool behaves: entry, operands, output formats, errors and exit codes.
+//!
+//! The text of these rules is `longshore-cli(7)`. This is the only crate that prints, reads the
+//! environment or ends a process.
+
+mod exit;
+mod format;
+mod operands;
+mod store_args;
+
+pub use exit::{Exit, main, main_run, report, tool_name};
+pub use format::{Format, Record, Writer};
+pub use operands::{Operands, each, one};
+pub use store_args::StoreArgs;

@@ -1,0 +1,100 @@
+//! Operands: names and ids from the command line, or from stdin where `-` stands.
+
+use std::io::{self, BufRead, Write};
+
+use anyhow::Context;
+use types::{Error, Kind};
+
+use crate::Exit;
+
+/// The objects that a tool works on.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Operands {
+    /// Names, ids or unique beginnings of ids; - reads them from stdin, one a line or JSON Lines
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    /// Names on stdin end with NUL instead of newline
+    #[arg(short = '0', long)]
+    null: bool,
+}
+
+impl Operands {
+    /// All names, with `-` replaced by what stdin holds. Nothing on stdin is no error: nothing to do.
+    ///
+    /// # Errors
+    /// If stdin cannot be read, or a line of it names nothing.
+    pub fn read(&self) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for name in &self.names {
+            if name == "-" {
+                names.extend(from_stdin(if self.null { 0 } else { b'\n' })?)
+            } else {
+                names.push(name.clone())
+            }
+        }
+        Ok(names)
+    }
+}
+
+/// The one operand, or the one line of stdin if it is `-`.
+///
+/// # Errors
+/// `Invalid` if stdin holds none or several.
+pub fn one(name: &str) -> anyhow::Result<String> {
+    if name != "-" {
+        return Ok(name.to_owned());
+    }
+    let mut names = from_stdin(b'\n')?;
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(name),
+        (None, _) => Err(Error::new(Kind::Invalid, "no name on standard input").into()),
+        (Some(_), false) => Err(Error::new(Kind::Invalid, "more than one name on standard input").into()),
+    }
+}
+
+fn from_stdin(end: u8) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for record in io::stdin().lock().split(end) {
+        let record =
+            String::from_utf8(record.context("read standard input")?).context("read standard input")?;
+        let text = record.trim();
+        if text.starts_with('{') {
+            names.push(name_in_json(text)?);
+        } else if !text.is_empty() {
+            names.push(text.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Takes the id of a JSON record of another tool of ours.
+fn name_in_json(text: &str) -> anyhow::Result<String> {
+    let record: serde_json::Value = serde_json::from_str(text)
+        .map_err(|e| Error::because(Kind::Invalid, "read a JSON record on standard input", e))?;
+    ["Id", "Name"]
+        .iter()
+        .find_map(|key| record.get(*key).and_then(serde_json::Value::as_str))
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Error::new(Kind::Invalid, "a JSON record on standard input has neither Id nor Name").into()
+        })
+}
+
+/// Does something for each name: goes on after a failure, reports each, prints what `act` returns
+/// for each success as one line, so that pipelines go on.
+///
+/// # Errors
+/// If stdout cannot be written.
+pub fn each(names: &[String], mut act: impl FnMut(&str) -> anyhow::Result<String>) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Ok;
+    for name in names {
+        match act(name) {
+            Ok(line) => writeln!(io::stdout(), "{line}").context("write standard output")?,
+            Err(err) => {
+                crate::exit::report(&err);
+                exit = Exit::Failed;
+            }
+        }
+    }
+    Ok(exit)
+}

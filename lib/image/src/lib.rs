@@ -1,0 +1,1 @@
+//! The life of an image: composes store, registry and layer.

@@ -1,0 +1,1 @@
+//! Layer archives to trees and back: whiteouts, owners, links, extended attributes.

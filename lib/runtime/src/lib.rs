@@ -1,0 +1,1 @@
+//! An OCI runtime: configuration to plan to process; cgroups, seccomp, capabilities, mounts, exec.

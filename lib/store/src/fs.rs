@@ -1,0 +1,233 @@
+//! Reading and writing of places: whole or not at all.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use types::{Context, Error, Kind, Result};
+
+use crate::{Area, Place, Store, layout};
+
+/// Whether a new name must survive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// Content and name are on the disk when the call returns.
+    Durable,
+    /// The kernel writes it when it likes: for what is worthless after a reboot.
+    Lazy,
+}
+
+/// No record of ours is larger; a larger one is damaged.
+const MAX_RECORD: u64 = 16 << 20;
+
+/// A file that has no name in the store yet. Dropping it throws the content away.
+#[must_use = "dropping a NewFile throws the content away; commit() keeps it"]
+#[derive(Debug)]
+pub struct NewFile<'s> {
+    store: &'s Store,
+    area: Area,
+    file: File,
+}
+
+impl NewFile<'_> {
+    /// Gives the content its name; fails with `Conflict` if the name is taken.
+    pub fn commit_new(self, place: &Place, sync: Sync) -> Result<()> {
+        self.link(place, sync).with_context(|| format!("write {:?}", self.store.absolute(place)))
+    }
+
+    /// Gives the content its name, in place of what had it before.
+    pub fn commit(self, place: &Place, sync: Sync) -> Result<()> {
+        let tmp = layout::tmp_in(self.area).join(&random_name());
+        let written = (|| {
+            self.link(&tmp, sync)?;
+            self.store.rename(&tmp, place)?;
+            if sync == Sync::Durable { self.store.sync_parent(place) } else { Ok(()) }
+        })();
+        written.with_context(|| format!("write {:?}", self.store.absolute(place)))
+    }
+
+    fn link(&self, place: &Place, sync: Sync) -> Result<()> {
+        if sync == Sync::Durable {
+            self.file.sync_all().context("sync")?;
+        }
+        // linkat(2) with AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH; the way over /proc does not.
+        let fd_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.file));
+        let to = self.store.area(place.area);
+        rustix::fs::linkat(CWD, &fd_path, to, &place.path, AtFlags::SYMLINK_FOLLOW)
+            .map_err(std::io::Error::from)
+            .context("link")?;
+        if sync == Sync::Durable { self.store.sync_parent(place) } else { Ok(()) }
+    }
+}
+
+impl Write for NewFile<'_> {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        self.file.write(buf)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for NewFile<'_> {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Store {
+    /// A nameless file on the file system of `area` (`O_TMPFILE`): a killed writer leaves nothing.
+    pub fn new_file(&self, area: Area) -> Result<NewFile<'_>> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let tmp = layout::tmp_in(area);
+        let fd = rustix::fs::openat(self.area(area), &tmp.path, flags, Mode::from(0o600))
+            .map_err(std::io::Error::from)
+            .context("make a temporary file")?;
+        Ok(NewFile { store: self, area, file: File::from(fd) })
+    }
+
+    /// Writes a whole file in place of what was there.
+    pub fn publish(&self, place: &Place, content: &[u8], sync: Sync) -> Result<()> {
+        let mut new = self.new_file(place.area)?;
+        new.write_all(content).with_context(|| format!("write {:?}", self.absolute(place)))?;
+        new.commit(place, sync)
+    }
+
+    /// Writes a record as one line of JSON, in place of what was there.
+    pub fn publish_json(&self, place: &Place, record: &impl Serialize, sync: Sync) -> Result<()> {
+        let mut text = serde_json::to_vec(record)
+            .map_err(|e| Error::because(Kind::Invalid, format!("encode {:?}", self.absolute(place)), e))?;
+        text.push(b'\n');
+        self.publish(place, &text, sync)
+    }
+
+    /// Reads a whole small file; `None` if it is not there.
+    pub fn read(&self, place: &Place) -> Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = match rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(e) => return Err(Error::io(format!("open {:?}", self.absolute(place)), e)),
+        };
+        let mut content = Vec::new();
+        File::from(fd)
+            .take(MAX_RECORD)
+            .read_to_end(&mut content)
+            .with_context(|| format!("read {:?}", self.absolute(place)))?;
+        Ok(Some(content))
+    }
+
+    /// Reads a record; `None` if it is not there, `Corrupt` if it is not what it should be.
+    pub fn read_json<T: DeserializeOwned>(&self, place: &Place) -> Result<Option<T>> {
+        let Some(content) = self.read(place)? else { return Ok(None) };
+        serde_json::from_slice(&content)
+            .map(Some)
+            .map_err(|e| Error::because(Kind::Corrupt, format!("read {:?}", self.absolute(place)), e))
+    }
+
+    /// Makes a directory with mode 0700; no error if it is there.
+    pub fn make_dir(&self, place: &Place) -> Result<()> {
+        match rustix::fs::mkdirat(self.area(place.area), &place.path, Mode::from(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(e) => Err(Error::io(format!("make {:?}", self.absolute(place)), e)),
+        }
+    }
+
+    /// Opens a directory of the store.
+    pub fn open_dir(&self, place: &Place) -> Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::empty())
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("open {:?}", self.absolute(place)))
+    }
+
+    /// The names in a directory, sorted; empty if it is not there.
+    pub fn list(&self, place: &Place) -> Result<Vec<String>> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let what = || format!("list {:?}", self.absolute(place));
+        let dir = match rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(Vec::new()),
+            Err(e) => return Err(Error::io(what(), e)),
+        };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&dir).map_err(std::io::Error::from).with_context(what)? {
+            let entry = entry.map_err(std::io::Error::from).with_context(what)?;
+            // Names of ours are ASCII; anything else was put there by someone else.
+            if let Ok(name) = entry.file_name().to_str()
+                && !name.starts_with('.')
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Claims a name: a symbolic link that appears only if the name is free (`symlinkat(2)` never
+    /// replaces). `Conflict` if it is taken.
+    pub fn claim(&self, place: &Place, target: &str) -> Result<()> {
+        rustix::fs::symlinkat(target, self.area(place.area), &place.path)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("claim {:?}", self.absolute(place)))
+    }
+
+    /// What a claimed name leads to; `None` if it is free.
+    pub fn claimed(&self, place: &Place) -> Result<Option<String>> {
+        match rustix::fs::readlinkat(self.area(place.area), &place.path, Vec::new()) {
+            Ok(target) => Ok(target.into_string().ok()),
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(e) => Err(Error::io(format!("read {:?}", self.absolute(place)), e)),
+        }
+    }
+
+    /// Removes a file or a claim; no error if it is not there.
+    pub fn remove(&self, place: &Place) -> Result<()> {
+        match rustix::fs::unlinkat(self.area(place.area), &place.path, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
+        }
+    }
+
+    /// Renames within one tree, replacing a file of the new name.
+    pub(crate) fn rename(&self, from: &Place, to: &Place) -> Result<()> {
+        rustix::fs::renameat(self.area(from.area), &from.path, self.area(to.area), &to.path)
+            .map_err(std::io::Error::from)
+            .with_context(|| format!("rename to {:?}", self.absolute(to)))
+    }
+
+    /// Takes a directory's name away in one step, then its content. A killed remover leaves
+    /// something in `tmp` that nobody lists and that `img-gc` and the next remover sweep.
+    pub fn remove_tree(&self, place: &Place) -> Result<()> {
+        let trash = layout::tmp_in(place.area).join(&random_name());
+        match rustix::fs::renameat(self.area(place.area), &place.path, self.area(trash.area), &trash.path) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(()),
+            Err(e) => return Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
+        }
+        let path = self.absolute(&trash);
+        std::fs::remove_dir_all(&path).with_context(|| format!("remove {path:?}"))
+    }
+
+    pub(crate) fn sync_parent(&self, place: &Place) -> Result<()> {
+        let parent = place.path.rsplit_once('/').map_or(".", |(dir, _)| dir);
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(self.area(place.area), parent, flags, Mode::empty())
+            .and_then(rustix::fs::fsync)
+            .map_err(std::io::Error::from)
+            .context("sync its directory")
+    }
+}
+
+/// A name that nobody else picks: 16 random hexadecimal digits.
+pub(crate) fn random_name() -> String {
+    let mut bytes = [0u8; 8];
+    // getrandom(2) without flags never fails for 256 bytes or fewer once the pool is ready, and
+    // waits until it is.
+    while rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).is_err() {}
+    format!("{:016x}", u64::from_ne_bytes(bytes))
+}

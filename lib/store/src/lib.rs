@@ -1,0 +1,116 @@
+//! The on-disk layout: paths, locks, atomic writes, blobs, references and records.
+//!
+//! Promises: a name appears in the store complete or not at all, whatever is killed when;
+//! readers never lock; nothing outside this crate spells a path of the store.
+//! Does not: know what a container does, speak to a registry, unpack a layer.
+//!
+//! `longshore-store(5)` describes every entry; [`layout`] is its mirror in code.
+
+mod fs;
+pub mod layout;
+mod lock;
+
+pub use fs::{NewFile, Sync};
+pub use layout::{Area, Place};
+pub use lock::{LockMode, LockedDir};
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use types::{Context, Error, Kind, Result};
+
+/// The version of the format, in `store.json`. An unknown one is refused.
+pub const VERSION: u32 = 1;
+
+/// Where the two trees are.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    /// What survives a reboot.
+    pub root: PathBuf,
+    /// What does not.
+    pub run: PathBuf,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Format {
+    version: u32,
+}
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    root: OwnedFd,
+    run: OwnedFd,
+    paths: Paths,
+}
+
+impl Store {
+    /// Opens the store and makes what is missing of it, with mode 0700.
+    ///
+    /// # Errors
+    /// `Unsupported` if the format is of a version that this code does not know.
+    pub fn open(paths: &Paths) -> Result<Self> {
+        let open = || -> Result<Self> {
+            let root = open_tree_dir(&paths.root)?;
+            let run = open_tree_dir(&paths.run)?;
+            let store = Self { root, run, paths: paths.clone() };
+            store.check_format()?;
+            Ok(store)
+        };
+        open().map_err(|e| {
+            let denied = e.kind() == Kind::Denied;
+            let e = e.within(format!("open store {:?}", paths.root));
+            if denied { e.hint("run it as root, or name a store of your own with --root") } else { e }
+        })
+    }
+
+    /// The directory of a tree, for calls that take a descriptor.
+    pub(crate) fn area(&self, area: Area) -> BorrowedFd<'_> {
+        match area {
+            Area::Root => self.root.as_fd(),
+            Area::Run => self.run.as_fd(),
+        }
+    }
+
+    /// The absolute path of a place, for messages and for the few kernel interfaces that take
+    /// no descriptor (a mount source in an OCI `config.json`).
+    #[must_use]
+    pub fn absolute(&self, place: &Place) -> PathBuf {
+        match place.area {
+            Area::Root => self.paths.root.join(&place.path),
+            Area::Run => self.paths.run.join(&place.path),
+        }
+    }
+
+    fn check_format(&self) -> Result<()> {
+        if let Some(format) = self.read_json::<Format>(&layout::store_json())? {
+            if format.version == VERSION {
+                return Ok(());
+            }
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("the store has format {}, this version knows {VERSION}", format.version),
+            ));
+        }
+        for dir in layout::TOP_DIRS {
+            self.make_dir(&Place { area: dir.0, path: dir.1.to_owned() })?;
+        }
+        self.publish_json(&layout::store_json(), &Format { version: VERSION }, Sync::Durable)
+    }
+}
+
+fn open_tree_dir(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(rustix::io::Errno::NOENT) => {}
+        other => return other.map_err(std::io::Error::from).with_context(|| format!("open {path:?}")),
+    }
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
+        .recursive(true)
+        .create(path)
+        .with_context(|| format!("make {path:?}"))?;
+    rustix::fs::open(path, flags, Mode::empty())
+        .map_err(std::io::Error::from)
+        .with_context(|| format!("open {path:?}"))
+}

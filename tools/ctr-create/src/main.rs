@@ -1,0 +1,3 @@
+//! ctr-create - Create a container
+
+fn main() {}

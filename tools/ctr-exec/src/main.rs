@@ -1,0 +1,3 @@
+//! ctr-exec - Run a program in a running container
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ctr-inspect - Show all facts of containers
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ctr-kill - Send a signal to containers
+
+fn main() {}

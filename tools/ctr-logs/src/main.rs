@@ -1,0 +1,3 @@
+//! ctr-logs - Show what a container wrote
+
+fn main() {}

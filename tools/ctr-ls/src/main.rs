@@ -1,0 +1,3 @@
+//! ctr-ls - List containers
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ctr-rm - Remove containers
+
+fn main() {}

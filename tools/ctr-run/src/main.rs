@@ -1,0 +1,3 @@
+//! ctr-run - Run a program in a new container
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ctr-start - Start containers
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ctr-stop - Stop containers
+
+fn main() {}

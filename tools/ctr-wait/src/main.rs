@@ -1,0 +1,3 @@
+//! ctr-wait - Wait for containers to end
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! img-ls - List images
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! img-pull - Pull images from a registry
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! img-rm - Remove images
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! net-forward - Publish ports of a running container
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! vol-create - Create volumes
+
+fn main() {}

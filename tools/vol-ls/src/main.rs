@@ -1,0 +1,3 @@
+//! vol-ls - List volumes
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! vol-rm - Remove volumes
+
+fn main() {}
