@@ -3,6 +3,18 @@
 //! Promises: nothing here performs input or output, reads the environment or the clock.
 //! Everything that is parsed from a string is checked whole: a value of a type is valid.
 
+pub mod container;
+pub mod digest;
+pub mod env;
 pub mod error;
+pub mod limit;
+pub mod mount;
+pub mod name;
+pub mod platform;
+pub mod port;
+pub mod reference;
+pub mod signal;
+pub mod size;
+pub mod time;
 
 pub use error::{Context, Error, Kind, Result};

@@ -1,0 +1,133 @@
+//! The records of a container: facts, run, exit.
+//!
+//! `record.json` says what was asked for and changes only on request; `run.json` says what was
+//! started last; `exit.json` says how that ended. Whether a container runs is not stored: it is
+//! asked of the kernel.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::mount::MountSpec;
+use crate::port::Forward;
+
+/// What was asked for: `containers/ID/record.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Unique name.
+    pub name: String,
+    /// RFC 3339, UTC.
+    pub created: String,
+    /// The image as the user named it, in familiar form.
+    pub image: String,
+    /// Digest of the image's configuration.
+    pub image_id: Digest,
+    /// Digest of the image's manifest.
+    pub manifest: Digest,
+    /// Digests of the uncompressed layers, lowest first.
+    pub layers: Vec<Digest>,
+    /// Program and arguments, after entrypoint and command were put together.
+    pub args: Vec<String>,
+    /// `USER[:GROUP]` as asked for; looked up in the container at every start.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Working directory.
+    pub workdir: String,
+    /// Host name inside.
+    pub hostname: String,
+    /// Labels of image and user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// `bridge`, `none` or `host`.
+    pub network: Network,
+    /// Ports published on the host, kept over restarts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Forward>,
+    /// Binds, volumes and tmpfs mounts, kept over restarts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountSpec>,
+    /// Volumes made for this container alone; `ctr-rm -v` and `--rm` remove them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anonymous_volumes: Vec<String>,
+    /// Additional lines of `/etc/hosts`: name and address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_hosts: Vec<(String, String)>,
+    /// Name servers instead of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
+    /// Removed with its writable layer when it ends.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub auto_remove: bool,
+    /// A terminal was asked for.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tty: bool,
+    /// Standard input is kept open.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stdin_open: bool,
+    /// What `ctr-stop` sends first.
+    pub stop_signal: i32,
+    /// Seconds that `ctr-stop` waits before SIGKILL; -1 for ever.
+    pub stop_timeout: i64,
+    /// The command line that made it, verbatim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub create_command: Vec<String>,
+}
+
+/// What a container is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The bridge `longshore0`.
+    Bridge,
+    /// Loopback only.
+    None,
+    /// The host's own network.
+    Host,
+}
+
+/// What was started last: `containers/ID/run.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// RFC 3339, UTC, with nanoseconds; names this run.
+    pub started: String,
+    /// The container's first process, in the host's pid namespace.
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`: with `pid` it names a process for all time of one boot.
+    pub start_time: u64,
+    /// `/proc/sys/kernel/random/boot_id`: pids of another boot mean nothing.
+    pub boot_id: String,
+    /// The monitor's process.
+    pub monitor: i32,
+    /// Address on the bridge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+}
+
+/// How a run ended: `containers/ID/exit.json`, written once by the monitor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExitRecord {
+    /// [`Run::started`] of the run that this is about.
+    pub started: String,
+    /// RFC 3339, UTC.
+    pub finished: String,
+    /// The program's status, or 128 plus the signal that ended it.
+    pub code: i32,
+    /// The kernel killed a process of it for want of memory.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub oom_killed: bool,
+    /// Why it could not be started, if so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_false(b: &bool) -> bool {
+    !*b
+}

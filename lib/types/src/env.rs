@@ -1,0 +1,1 @@
+//! Environment: `-e`, `--env-file` and the defaults that the engine adds.

@@ -1,0 +1,1 @@
+//! Resource limits: `--ulimit name=soft[:hard]`.

@@ -1,0 +1,1 @@
+//! Names, ids and the name generator.

@@ -1,0 +1,1 @@
+//! Byte sizes and CPU counts: `64m`, `1.5`.

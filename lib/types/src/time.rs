@@ -1,0 +1,1 @@
+//! Times and durations: RFC 3339 in UTC, `10s`, ages for people.
