@@ -201,15 +201,27 @@ impl Store {
     }
 
     /// Takes a directory's name away in one step, then its content. A killed remover leaves
-    /// something in `tmp` that nobody lists and that `img-gc` and the next remover sweep.
+    /// something in `tmp` that nobody lists and that the next sweep removes.
     pub fn remove_tree(&self, place: &Place) -> Result<()> {
+        match self.set_aside(place)? {
+            Some(trash) => self.delete(&trash),
+            None => Ok(()),
+        }
+    }
+
+    /// Moves a directory into `tmp`, where nobody lists it; `None` if it is not there.
+    pub(crate) fn set_aside(&self, place: &Place) -> Result<Option<Place>> {
         let trash = layout::tmp_in(place.area).join(&random_name());
         match rustix::fs::renameat(self.area(place.area), &place.path, self.area(trash.area), &trash.path) {
-            Ok(()) => {}
-            Err(Errno::NOENT) => return Ok(()),
-            Err(e) => return Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
+            Ok(()) => Ok(Some(trash)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
         }
-        let path = self.absolute(&trash);
+    }
+
+    /// Deletes what was set aside.
+    pub(crate) fn delete(&self, trash: &Place) -> Result<()> {
+        let path = self.absolute(trash);
         std::fs::remove_dir_all(&path).with_context(|| format!("remove {path:?}"))
     }
 

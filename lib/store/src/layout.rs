@@ -56,7 +56,8 @@ const fn run(pattern: &'static str, kind: &'static str) -> Entry {
 pub const ENTRIES: &[Entry] = &[root("store.json", "file"), root("tmp/NAME", "dir"), run("tmp/NAME", "dir")];
 
 /// The directories that exist from the start.
-pub(crate) const TOP_DIRS: &[(Area, &str)] = &[(Area::Root, "tmp"), (Area::Run, "tmp")];
+pub(crate) const TOP_DIRS: &[(Area, &str)] =
+    &[(Area::Root, "tmp"), (Area::Root, "names"), (Area::Root, "containers"), (Area::Run, "tmp")];
 
 /// `store.json`: the version of the format.
 pub(crate) fn store_json() -> Place {
@@ -66,4 +67,46 @@ pub(crate) fn store_json() -> Place {
 /// `tmp`: what has no name yet, and what has lost its name.
 pub(crate) fn tmp_in(area: Area) -> Place {
     Place { area, path: "tmp".to_owned() }
+}
+
+/// `names`: one claim a name of a container.
+pub(crate) fn names() -> Place {
+    Place::root("names")
+}
+
+/// `names/NAME`: leads to the id of the container that has the name.
+pub(crate) fn name(name: &str) -> Place {
+    names().join(name)
+}
+
+/// `containers`: one directory a container.
+pub(crate) fn containers() -> Place {
+    Place::root("containers")
+}
+
+/// `containers/ID`: an OCI bundle, the writable layer, the log.
+pub(crate) fn container(id: &str) -> Place {
+    containers().join(id)
+}
+
+/// The names inside a container's directory.
+pub(crate) mod in_container {
+    /// What was asked for.
+    pub(crate) const RECORD: &str = "record.json";
+    /// The OCI runtime configuration.
+    pub(crate) const CONFIG: &str = "config.json";
+    /// What was started last; locked by its monitor.
+    pub(crate) const RUN: &str = "run.json";
+    /// How that ended.
+    pub(crate) const EXIT: &str = "exit.json";
+    /// What it wrote.
+    pub(crate) const LOG: &str = "log";
+    /// `hosts`, `hostname` and `resolv.conf`, bound into the container.
+    pub(crate) const ETC: &str = "etc";
+    /// Where another runtime would mount the root; empty.
+    pub(crate) const ROOTFS: &str = "rootfs";
+    /// The writable layer.
+    pub(crate) const UPPER: &str = "upper";
+    /// Overlay's own scratch space.
+    pub(crate) const WORK: &str = "work";
 }

@@ -6,10 +6,12 @@
 //!
 //! `longshore-store(5)` describes every entry; [`layout`] is its mirror in code.
 
+mod containers;
 mod fs;
 pub mod layout;
 mod lock;
 
+pub use containers::{Bundle, Staging, State, Status};
 pub use fs::{NewFile, Sync};
 pub use layout::{Area, Place};
 pub use lock::{LockMode, LockedDir};
