@@ -3,6 +3,8 @@
 //! One function an entry, and one row of [`ENTRIES`] an entry; `longshore-store(5)` has one
 //! heading an entry, and a test compares the two.
 
+use types::digest::Digest;
+
 /// Which of the two trees a place is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
@@ -53,11 +55,31 @@ const fn run(pattern: &'static str, kind: &'static str) -> Entry {
 }
 
 /// Every name of the store.
-pub const ENTRIES: &[Entry] = &[root("store.json", "file"), root("tmp/NAME", "dir"), run("tmp/NAME", "dir")];
+pub const ENTRIES: &[Entry] = &[
+    root("store.json", "file"),
+    root("tmp/NAME", "dir"),
+    run("tmp/NAME", "dir"),
+    root("oci-layout", "file"),
+    root("index.json", "file"),
+    root("blobs/sha256/HEX", "file"),
+    root("partial/HEX", "file"),
+    root("tmp/layer-NAME", "dir"),
+    root("layers/sha256/HEX/tree", "dir"),
+    root("layers/sha256/HEX/layer.json", "file"),
+];
 
 /// The directories that exist from the start.
-pub(crate) const TOP_DIRS: &[(Area, &str)] =
-    &[(Area::Root, "tmp"), (Area::Root, "names"), (Area::Root, "containers"), (Area::Run, "tmp")];
+pub(crate) const TOP_DIRS: &[(Area, &str)] = &[
+    (Area::Root, "tmp"),
+    (Area::Root, "names"),
+    (Area::Root, "containers"),
+    (Area::Root, "blobs"),
+    (Area::Root, "blobs/sha256"),
+    (Area::Root, "partial"),
+    (Area::Root, "layers"),
+    (Area::Root, "layers/sha256"),
+    (Area::Run, "tmp"),
+];
 
 /// `store.json`: the version of the format.
 pub(crate) fn store_json() -> Place {
@@ -109,4 +131,68 @@ pub(crate) mod in_container {
     pub(crate) const UPPER: &str = "upper";
     /// Overlay's own scratch space.
     pub(crate) const WORK: &str = "work";
+}
+
+/// `oci-layout`: says that the store is an OCI image layout.
+pub(crate) fn oci_layout() -> Place {
+    Place::root("oci-layout")
+}
+
+/// `index.json`: the names of the images.
+pub(crate) fn index_json() -> Place {
+    Place::root("index.json")
+}
+
+/// `blobs`: locked by whoever changes which images there are.
+pub(crate) fn blobs() -> Place {
+    Place::root("blobs")
+}
+
+/// `blobs/sha256/HEX`: verified content, named by its digest.
+pub(crate) fn blob(digest: &Digest) -> Place {
+    Place::root(format!("blobs/sha256/{}", digest.hex()))
+}
+
+/// `partial`: downloads that are not complete.
+pub(crate) fn partials() -> Place {
+    Place::root("partial")
+}
+
+/// `partial/HEX`: what has arrived of a blob; locked by its writer.
+pub(crate) fn partial(digest: &Digest) -> Place {
+    partials().join(&digest.hex())
+}
+
+/// `layers/sha256/HEX`: an unpacked layer, named by the digest of its uncompressed archive.
+pub(crate) fn layer(digest: &Digest) -> Place {
+    Place::root(format!("layers/sha256/{}", digest.hex()))
+}
+
+/// The names inside a layer's directory.
+pub(crate) mod in_layer {
+    /// The unpacked files; a lower directory of overlays.
+    pub(crate) const TREE: &str = "tree";
+    /// What is known of it.
+    pub(crate) const RECORD: &str = "layer.json";
+}
+
+const TMP_LAYER: &str = "layer-";
+
+/// `tmp/layer-NAME`: a layer that is being unpacked, locked by its writer, or one that was
+/// removed.
+pub(crate) fn tmp_layer(name: &str) -> Place {
+    tmp_in(Area::Root).join(&format!("{TMP_LAYER}{name}"))
+}
+
+/// The place in `tmp` with this name, if it is one of [`tmp_layer`]'s.
+pub(crate) fn tmp_layer_named(name: &str) -> Option<Place> {
+    name.strip_prefix(TMP_LAYER).map(tmp_layer)
+}
+
+/// Annotations of the entries of `index.json`.
+pub(crate) mod annotation {
+    /// The full name of an image: `docker.io/library/httpd:latest`.
+    pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
+    /// The digest of the index that the manifest was chosen from.
+    pub(crate) const INDEX: &str = "dev.longshore.image.index";
 }

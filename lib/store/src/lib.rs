@@ -6,15 +6,27 @@
 //!
 //! `longshore-store(5)` describes every entry; [`layout`] is its mirror in code.
 
+mod blob;
 mod containers;
 mod fs;
+mod images;
+#[cfg(test)]
+mod images_tests;
+mod index;
+mod layers;
 pub mod layout;
 mod lock;
+mod untag;
 
+pub use blob::{Partial, Slot, Verified};
 pub use containers::{Bundle, Staging, State, Status};
 pub use fs::{NewFile, Sync};
+pub use images::Image;
+pub use index::{Commit, NewImage};
+pub use layers::{LayerRecord, SealedLayer, StagedLayer};
 pub use layout::{Area, Place};
 pub use lock::{LockMode, LockedDir};
+pub use untag::{RemoveOptions, Removed};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -115,4 +127,17 @@ fn open_tree_dir(path: &Path) -> Result<OwnedFd> {
     rustix::fs::open(path, flags, Mode::empty())
         .map_err(std::io::Error::from)
         .with_context(|| format!("open {path:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store of its own for one test.
+    pub(crate) fn scratch() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let paths = Paths { root: dir.path().join("root"), run: dir.path().join("run") };
+        let store = Store::open(&paths).expect("open");
+        (dir, store)
+    }
 }

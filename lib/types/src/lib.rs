@@ -10,6 +10,7 @@ pub mod error;
 pub mod limit;
 pub mod mount;
 pub mod name;
+pub mod oci;
 pub mod platform;
 pub mod port;
 pub mod reference;
