@@ -3,11 +3,13 @@
 //! The text of these rules is `longshore-cli(7)`. This is the only crate that prints, reads the
 //! environment or ends a process.
 
+mod container;
 mod exit;
 mod format;
 mod operands;
 mod store_args;
 
+pub use container::{ContainerArgs, ImageArgs};
 pub use exit::{Exit, main, main_run, report, tool_name};
 pub use format::{Format, Record, Writer};
 pub use operands::{Operands, each, one};

@@ -1,6 +1,8 @@
 //! Containers: claims of names, directories that appear whole, facts, and the status derived
 //! from them.
 
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -45,6 +47,15 @@ pub struct Staging<'s> {
     lock: LockedDir,
     id: String,
 }
+
+/// The lock of the record of a run, held by its monitor while the run lasts.
+#[must_use = "the run counts as over when this is dropped"]
+#[derive(Debug)]
+pub struct RunLock(File);
+
+/// The record of a run, for those who look.
+#[derive(Debug)]
+pub struct RunWatch(File);
 
 /// The descriptors of a container's directory that a start needs.
 #[derive(Debug)]
@@ -223,6 +234,17 @@ impl Store {
         layout::container(id).join(name::ETC).join(file)
     }
 
+    /// Writes such a file, in place: it may be bound into a container that runs.
+    pub fn write_etc(&self, id: &str, file: &str, content: &str) -> Result<()> {
+        let place = self.etc(id, file);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let write = || {
+            let fd = rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::from(0o644))?;
+            File::from(fd).write_all(content.as_bytes())
+        };
+        write().with_context(|| format!("write {:?}", self.absolute(&place)))
+    }
+
     /// The root directory that `config.json` names.
     #[must_use]
     pub fn rootfs(&self, id: &str) -> Place {
@@ -230,76 +252,21 @@ impl Store {
     }
 
     /// Records a start. The file is locked before it gets its name: the lock lasts as long as the
-    /// returned descriptor, so that a killed monitor is noticed by everyone.
-    pub fn begin_run(&self, id: &str, run: &Run) -> Result<OwnedFd> {
+    /// returned value, so that a killed monitor is noticed by everyone.
+    pub fn begin_run(&self, id: &str, run: &Run) -> Result<RunLock> {
         let place = layout::container(id).join(name::RUN);
         let mut new = self.new_file(Area::Root)?;
-        let text =
-            serde_json::to_vec(run).map_err(|e| Error::because(Kind::Invalid, "encode run.json", e))?;
-        std::io::Write::write_all(&mut new, &text).context("write run.json")?;
-        let lock =
-            rustix::io::fcntl_dupfd_cloexec(&new, 3).map_err(|e| Error::io("duplicate run.json", e))?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| Error::io("lock run.json", e))?;
+        write_line(&mut new, run).context("write its run record")?;
+        let file =
+            rustix::io::fcntl_dupfd_cloexec(&new, 3).map_err(|e| Error::io("duplicate a descriptor", e))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|e| Error::io("lock its run record", e))?;
         new.commit(&place, Sync::Lazy)?;
-        Ok(lock)
+        Ok(RunLock(File::from(file)))
     }
 
-    /// Records how a run ended.
-    pub fn end_run(&self, id: &str, exit: &ExitRecord, sync: Sync) -> Result<()> {
-        self.publish_json(&layout::container(id).join(name::EXIT), exit, sync)
-    }
-
-    /// Waits until the monitor of the current run has let go of it; returns at once if there is none.
-    pub fn wait_run(&self, id: &str) -> Result<()> {
-        let Some(file) = self.open_run(id)? else { return Ok(()) };
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::LockShared) {
-                Ok(()) => return Ok(()),
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(Error::io("wait for the end of the run", e)),
-            }
-        }
-    }
-
-    /// What the container is doing.
-    pub fn state(&self, id: &str) -> Result<State> {
-        loop {
-            let state = self.look(id)?;
-            // A new run may have begun between the look at `run.json` and that at `exit.json`.
-            if state.status != Status::Lost
-                || self.look(id)?.run.map(|r| r.started) == state.run.as_ref().map(|r| r.started.clone())
-            {
-                return Ok(state);
-            }
-        }
-    }
-
-    fn look(&self, id: &str) -> Result<State> {
-        let Some(file) = self.open_run(id)? else {
-            return Ok(State { status: Status::Created, run: None, exit: None });
-        };
-        let watched = match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => false,
-            Err(Errno::WOULDBLOCK) => true,
-            Err(e) => return Err(Error::io("look at run.json", e)),
-        };
-        let run: Run = read_record(file).with_context(|| format!("read run.json of {id}"))?;
-        if watched {
-            return Ok(State { status: Status::Running, run: Some(run), exit: None });
-        }
-        let exit: Option<ExitRecord> = self.read_json(&layout::container(id).join(name::EXIT))?;
-        let exit = exit.filter(|exit| exit.started == run.started);
-        let status = if exit.is_some() {
-            Status::Exited
-        } else if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) {
-            Status::Running
-        } else {
-            Status::Lost
-        };
-        Ok(State { status, run: Some(run), exit })
-    }
-
-    fn open_run(&self, id: &str) -> Result<Option<OwnedFd>> {
+    /// Opens the record of the last run; `None` if it was never started.
+    pub fn watch_run(&self, id: &str) -> Result<Option<RunWatch>> {
         let place = layout::container(id).join(name::RUN);
         match rustix::fs::openat(
             self.area(place.area),
@@ -307,10 +274,18 @@ impl Store {
             OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW,
             Mode::empty(),
         ) {
-            Ok(fd) => Ok(Some(fd)),
+            Ok(fd) => Ok(Some(RunWatch(File::from(fd)))),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(Error::io(format!("open {:?}", self.absolute(&place)), e)),
         }
+    }
+
+    /// What the container is doing.
+    pub fn state(&self, id: &str) -> Result<State> {
+        let Some(watch) = self.watch_run(id)? else {
+            return Ok(State { status: Status::Created, run: None, exit: None });
+        };
+        watch.state().with_context(|| format!("look at container {id:?}"))
     }
 
     /// Takes a container away: its directory in one step, then its name, then its content.
@@ -337,7 +312,64 @@ impl Store {
     }
 }
 
-fn read_record<T: serde::de::DeserializeOwned>(file: OwnedFd) -> Result<T> {
-    let text = std::io::read_to_string(std::fs::File::from(file)).context("read")?;
-    serde_json::from_str(&text).map_err(|e| Error::because(Kind::Corrupt, "decode", e))
+impl RunLock {
+    /// Records how the run ended, in the same file: whoever holds it open learns of it even when
+    /// the container is removed at once. One write of less than a page is seen whole or not at all.
+    pub fn end(&mut self, exit: &ExitRecord, sync: Sync) -> Result<()> {
+        write_line(&mut self.0, exit).context("record the exit")?;
+        if sync == Sync::Durable { self.0.sync_all().context("record the exit") } else { Ok(()) }
+    }
+}
+
+impl RunWatch {
+    /// Waits until the monitor has let go: the exit is on record, if it ever will be, and nothing
+    /// is left of the run.
+    pub fn wait(&self) -> Result<()> {
+        loop {
+            match rustix::fs::flock(&self.0, FlockOperation::LockShared) {
+                Ok(()) => return self.unlock(),
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(Error::io("wait for the end of the run", e)),
+            }
+        }
+    }
+
+    /// What this run is doing, or how it ended.
+    pub fn state(&self) -> Result<State> {
+        // The lock is looked at first: if nobody holds it, what the file says is final.
+        let watched = match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => false,
+            Err(Errno::WOULDBLOCK) => true,
+            Err(e) => return Err(Error::io("look at the run", e)),
+        };
+        if !watched {
+            self.unlock()?;
+        }
+        let mut text = String::new();
+        let mut file = &self.0;
+        std::io::Seek::rewind(&mut file).context("read its run record")?;
+        std::io::Read::read_to_string(&mut file, &mut text).context("read its run record")?;
+        let mut lines = text.lines();
+        let run: Run = serde_json::from_str(lines.next().unwrap_or_default())
+            .map_err(|e| Error::because(Kind::Corrupt, "decode its run record", e))?;
+        // A second line that is cut short (a power failure) tells nothing.
+        let exit: Option<ExitRecord> = lines.next().and_then(|line| serde_json::from_str(line).ok());
+        let status = match &exit {
+            _ if watched => Status::Running,
+            Some(_) => Status::Exited,
+            None if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) => Status::Running,
+            None => Status::Lost,
+        };
+        Ok(State { status, run: Some(run), exit: exit.filter(|_| status != Status::Running) })
+    }
+
+    fn unlock(&self) -> Result<()> {
+        rustix::fs::flock(&self.0, FlockOperation::Unlock).map_err(|e| Error::io("unlock the run", e))
+    }
+}
+
+fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    out.write_all(&line)
 }

@@ -58,6 +58,17 @@ const fn run(pattern: &'static str, kind: &'static str) -> Entry {
 pub const ENTRIES: &[Entry] = &[
     root("store.json", "file"),
     root("tmp/NAME", "dir"),
+    root("names/NAME", "link"),
+    root("containers/ID", "dir"),
+    root("containers/ID/record.json", "file"),
+    root("containers/ID/config.json", "file"),
+    root("containers/ID/run.jsonl", "file"),
+    root("containers/ID/log", "file"),
+    root("containers/ID/log.N", "file"),
+    root("containers/ID/etc", "dir"),
+    root("containers/ID/rootfs", "dir"),
+    root("containers/ID/upper", "dir"),
+    root("containers/ID/work", "dir"),
     run("tmp/NAME", "dir"),
     root("oci-layout", "file"),
     root("index.json", "file"),
@@ -117,10 +128,8 @@ pub(crate) mod in_container {
     pub(crate) const RECORD: &str = "record.json";
     /// The OCI runtime configuration.
     pub(crate) const CONFIG: &str = "config.json";
-    /// What was started last; locked by its monitor.
-    pub(crate) const RUN: &str = "run.json";
-    /// How that ended.
-    pub(crate) const EXIT: &str = "exit.json";
+    /// What was started last, and how that ended; locked by its monitor.
+    pub(crate) const RUN: &str = "run.jsonl";
     /// What it wrote.
     pub(crate) const LOG: &str = "log";
     /// `hosts`, `hostname` and `resolv.conf`, bound into the container.

@@ -16,16 +16,18 @@ mod index;
 mod layers;
 pub mod layout;
 mod lock;
+mod log;
 mod untag;
 
 pub use blob::{Partial, Slot, Verified};
-pub use containers::{Bundle, Staging, State, Status};
+pub use containers::{Bundle, RunLock, RunWatch, Staging, State, Status};
 pub use fs::{NewFile, Sync};
 pub use images::Image;
 pub use index::{Commit, NewImage};
 pub use layers::{LayerRecord, SealedLayer, StagedLayer};
 pub use layout::{Area, Place};
 pub use lock::{LockMode, LockedDir};
+pub use log::{LogWriter, Stream};
 pub use untag::{RemoveOptions, Removed};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -1,8 +1,8 @@
 //! The records of a container: facts, run, exit.
 //!
-//! `record.json` says what was asked for and changes only on request; `run.json` says what was
-//! started last; `exit.json` says how that ended. Whether a container runs is not stored: it is
-//! asked of the kernel.
+//! `record.json` says what was asked for and changes only on request; `run.jsonl` says what was
+//! started last, and in a second line how that ended. Whether a container runs is not stored: it
+//! is asked of the kernel.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -79,10 +79,11 @@ pub struct Record {
 }
 
 /// What a container is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// The bridge `longshore0`.
+    #[default]
     Bridge,
     /// Loopback only.
     None,
@@ -90,7 +91,7 @@ pub enum Network {
     Host,
 }
 
-/// What was started last: `containers/ID/run.json`.
+/// What was started last: the first line of `containers/ID/run.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
@@ -109,12 +110,10 @@ pub struct Run {
     pub address: Option<Ipv4Addr>,
 }
 
-/// How a run ended: `containers/ID/exit.json`, written once by the monitor.
+/// How a run ended: the second line of `containers/ID/run.jsonl`, written once by the monitor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExitRecord {
-    /// [`Run::started`] of the run that this is about.
-    pub started: String,
     /// RFC 3339, UTC.
     pub finished: String,
     /// The program's status, or 128 plus the signal that ended it.

@@ -14,6 +14,7 @@ pub mod oci;
 pub mod platform;
 pub mod port;
 pub mod reference;
+pub mod request;
 pub mod signal;
 pub mod size;
 pub mod time;

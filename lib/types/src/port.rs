@@ -34,3 +34,8 @@ pub struct Forward {
     #[serde(rename = "Proto")]
     pub proto: Proto,
 }
+
+/// Parses `-p`. TEMPORARY
+pub fn parse(_text: &str) -> crate::Result<Vec<Forward>> {
+    Ok(Vec::new())
+}

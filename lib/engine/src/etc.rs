@@ -1,0 +1,96 @@
+//! `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` of a container, made anew at every start.
+
+use std::net::IpAddr;
+
+use store::Store;
+use types::Result;
+use types::container::{Network, Record};
+
+/// Names that every container knows, as Docker writes them.
+const HOSTS: &str = "127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+";
+
+/// Where to ask if the host's own servers are all on its loopback, which a container cannot
+/// reach; Docker's choice.
+const FALLBACK_SERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
+
+/// The stand-in for the host's own address in `--add-host`.
+const HOST_GATEWAY: &str = "host-gateway";
+
+/// Writes the three files. They are bound into the container, so they are written in place.
+pub(crate) fn write(store: &Store, record: &Record, lease: Option<&net::Lease>) -> Result<()> {
+    let host = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let mut hosts = if record.network == Network::Host { host("/etc/hosts") } else { HOSTS.to_owned() };
+    if let Some(lease) = lease {
+        hosts.push_str(&format!("{}\t{}\n", lease.address, host_names(&record.hostname)));
+    }
+    for (name, address) in &record.add_hosts {
+        let gateway = || lease.map_or_else(|| "127.0.0.1".to_owned(), |lease| lease.gateway.to_string());
+        let address = if address == HOST_GATEWAY { gateway() } else { address.clone() };
+        hosts.push_str(&format!("{address}\t{name}\n"));
+    }
+    let resolv = resolv_conf(&host("/etc/resolv.conf"), &record.dns, record.network == Network::Bridge);
+    store.write_etc(&record.id, "hosts", &hosts)?;
+    store.write_etc(&record.id, "hostname", &format!("{}\n", record.hostname))?;
+    store.write_etc(&record.id, "resolv.conf", &resolv)
+}
+
+/// The full name, then the short one if they differ.
+fn host_names(hostname: &str) -> String {
+    match hostname.split_once('.') {
+        Some((short, _)) => format!("{hostname} {short}"),
+        None => hostname.to_owned(),
+    }
+}
+
+fn resolv_conf(host: &str, dns: &[String], bridged: bool) -> String {
+    let mut out = String::new();
+    let mut servers: Vec<&str> = dns.iter().map(String::as_str).collect();
+    for line in host.lines() {
+        match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+            ["nameserver", server, ..] if dns.is_empty() => {
+                if !bridged || !is_loopback(server) {
+                    servers.push(server);
+                }
+            }
+            ["nameserver", ..] | [] => {}
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    if servers.is_empty() && bridged {
+        servers.extend(FALLBACK_SERVERS);
+    }
+    for server in servers {
+        out.push_str(&format!("nameserver {server}\n"));
+    }
+    out
+}
+
+fn is_loopback(server: &str) -> bool {
+    server.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_on_the_hosts_loopback_are_of_no_use_inside() {
+        let host = "# x\nsearch example.org\nnameserver 127.0.0.53\n";
+        assert_eq!(
+            resolv_conf(host, &[], true),
+            "# x\nsearch example.org\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n"
+        );
+        assert_eq!(resolv_conf(host, &[], false), "# x\nsearch example.org\nnameserver 127.0.0.53\n");
+        assert_eq!(resolv_conf("nameserver 127.0.0.53\nnameserver 10.0.0.1\n", &[], true), "nameserver 10.0.0.1\n");
+        assert_eq!(resolv_conf("nameserver 10.0.0.1\n", &["1.1.1.1".into()], true), "nameserver 1.1.1.1\n");
+    }
+}

@@ -1,0 +1,166 @@
+//! The monitor: one small process a running container, and none when it does not run.
+//!
+//! It is the parent of the container's first process. It copies output to the log and to the tool
+//! that waits in the foreground, passes on signals, reaps, records the exit once, and releases
+//! address, ports and control group. It holds the lock of `run.jsonl` as long as it lives, so that
+//! everyone notices if it is killed.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use store::{LogWriter, Store, Stream, Sync};
+use types::container::{ExitRecord, Record, Run};
+
+use crate::clock;
+use crate::pump::Pump;
+use crate::signals::{self, Hearing};
+use crate::wire::{Order, Report, Wire};
+
+/// A container that runs, as its monitor sees it.
+pub(crate) struct Monitor<'s> {
+    pub(crate) store: &'s Store,
+    pub(crate) record: Record,
+    pub(crate) run: Run,
+    /// The lock of `run.jsonl`.
+    pub(crate) lock: store::RunLock,
+    pub(crate) process: runtime::Process,
+    pub(crate) cgroup: runtime::Cgroup,
+    pub(crate) log: LogWriter,
+    pub(crate) outputs: Vec<(Stream, Pump)>,
+    /// The tool in the foreground.
+    pub(crate) client: Option<Wire>,
+    /// Held so that the program's standard input stays open without a client.
+    pub(crate) stdin: Option<OwnedFd>,
+}
+
+/// What woke the monitor.
+#[derive(Clone, Copy)]
+enum Event {
+    Output(usize),
+    Client,
+    Exit,
+}
+
+impl Monitor<'_> {
+    /// Stays with the container until it has ended and nothing is left of the run.
+    pub(crate) fn supervise(mut self) {
+        let emulated = self.watch();
+        let code = match (self.process.wait(), emulated) {
+            // We ended it in the way the signal would have ended any other process.
+            (Ok(runtime::Exit::Signal(libc::SIGKILL)), Some(signal)) => 128 + signal,
+            (Ok(exit), _) => exit.code(),
+            (Err(_), _) => 255,
+        };
+        let (log, outputs) = (&mut self.log, &mut self.outputs);
+        for (stream, pump) in outputs.iter_mut() {
+            let now = clock::now();
+            pump.drain(|bytes| write_log(log, *stream, &now, bytes));
+        }
+        let exit = ExitRecord {
+            finished: clock::now(),
+            code,
+            oom_killed: self.cgroup.oom_killed(),
+            error: String::new(),
+        };
+        let sync = if self.record.auto_remove { Sync::Lazy } else { Sync::Durable };
+        // Each step is tried, whatever became of the one before: a run that cannot be recorded
+        // must still give back its address. There is nobody to tell; `ctr-ls` shows a run without
+        // an exit record as lost, and the next start or removal releases what is left.
+        drop(self.lock.end(&exit, sync));
+        drop(crate::release::release(self.store, &self.record.id, Some(&self.cgroup)));
+        if self.record.auto_remove {
+            drop(crate::remove::remove_ended(self.store, &self.record));
+        }
+        // Now whoever waits for the end of this run finds everything in its final state.
+        drop(self.lock);
+        for (_, pump) in self.outputs {
+            pump.finish();
+        }
+        if let Some(client) = self.client {
+            client.report(&Report::Exited(u8::try_from(code).unwrap_or(255)));
+        }
+    }
+
+    /// Copies and passes on until the first process ends. Returns the signal whose default action
+    /// we carried out in its place, if so.
+    fn watch(&mut self) -> Option<i32> {
+        let mut emulated = None;
+        loop {
+            for event in self.wait_for_events() {
+                match event {
+                    Event::Exit => return emulated,
+                    Event::Client => {
+                        if let Some(signal) = self.obey() {
+                            emulated = Some(signal);
+                        }
+                    }
+                    Event::Output(n) => {
+                        let log = &mut self.log;
+                        if let Some((stream, pump)) = self.outputs.get_mut(n) {
+                            pump.step(|bytes| write_log(log, *stream, &clock::now(), bytes));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn wait_for_events(&self) -> Vec<Event> {
+        let mut events = Vec::with_capacity(4);
+        let mut fds = Vec::with_capacity(4);
+        for (n, (_, pump)) in self.outputs.iter().enumerate() {
+            if let Some((fd, flags)) = pump.interest() {
+                events.push(Event::Output(n));
+                fds.push(PollFd::from_borrowed_fd(fd, flags));
+            }
+        }
+        if let Some(client) = &self.client {
+            events.push(Event::Client);
+            fds.push(PollFd::from_borrowed_fd(client.fd(), PollFlags::IN));
+        }
+        events.push(Event::Exit);
+        fds.push(PollFd::from_borrowed_fd(self.process.pidfd().as_fd(), PollFlags::IN));
+        while poll(&mut fds, None).is_err() {} // EINTR, or no memory for a moment
+        events.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty()).map(|(event, _)| event).collect()
+    }
+
+    /// Does what the client says. A client that went without a word takes the container with it.
+    fn obey(&mut self) -> Option<i32> {
+        match self.client.as_ref().and_then(Wire::next_order) {
+            Some(Order::Signal(signal)) => self.deliver(signal),
+            Some(Order::Detach) => {
+                self.client = None;
+                for (_, pump) in &mut self.outputs {
+                    pump.detach();
+                }
+                None
+            }
+            None => {
+                self.client = None;
+                for (_, pump) in &mut self.outputs {
+                    pump.detach();
+                }
+                drop(signals::send(self.process.pidfd(), libc::SIGKILL));
+                None
+            }
+        }
+    }
+
+    /// Passes on a signal. The kernel withholds one without a handler from a first process, so
+    /// its default action is ours to carry out: Ctrl-C and timeout(1) must work.
+    fn deliver(&self, signal: i32) -> Option<i32> {
+        let process = self.process.pidfd();
+        if signals::is_fatal(signal) && signals::hearing(self.run.pid, signal) == Hearing::Deaf {
+            drop(signals::send(process, libc::SIGKILL));
+            return Some(signal);
+        }
+        drop(signals::send(process, signal));
+        None
+    }
+}
+
+/// A log that cannot be written (a full disk) must not stop the program: the bytes still reach
+/// whoever reads along.
+fn write_log(log: &mut LogWriter, stream: Stream, now: &str, bytes: &[u8]) {
+    drop(log.append(stream, now, bytes));
+}

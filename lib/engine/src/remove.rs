@@ -1,0 +1,49 @@
+//! Removing containers.
+
+use store::{Status, Store};
+use types::container::Record;
+use types::{Error, Kind, Result};
+
+use crate::{release, stop};
+
+/// Removes a container with its writable layer, and its anonymous volumes if asked to.
+///
+/// # Errors
+/// `Conflict` if it runs and `force` is not set.
+pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()> {
+    if force {
+        // Before the lock: a monitor that removes the container itself takes it too.
+        stop::kill_and_settle(store, id)?;
+    }
+    let lock = match store.lock_container(id) {
+        Err(e) if e.kind() == Kind::NotFound && force => return Ok(()), // `--rm` was quicker
+        other => other?,
+    };
+    let record = store.record(id)?;
+    if store.state(id)?.status == Status::Running {
+        return Err(Error::new(Kind::Conflict, "it is running").hint("stop it first, or use -f"));
+    }
+    release::release(store, id, None)?;
+    store.remove_container(&lock, &record)?;
+    if volumes { remove_volumes(store, &record) } else { Ok(()) }
+}
+
+/// Removes a container whose run is over, by the monitor of that run (`--rm`).
+pub(crate) fn remove_ended(store: &Store, record: &Record) -> Result<()> {
+    let lock = store.lock_container(&record.id)?;
+    store.remove_container(&lock, record)?;
+    remove_volumes(store, record)
+}
+
+fn remove_volumes(store: &Store, record: &Record) -> Result<()> {
+    let mut result = Ok(());
+    for name in &record.anonymous_volumes {
+        match vol::remove(store, name, false) {
+            // Another container may use it by name, or it is gone already.
+            Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
+            Err(e) => result = Err(e),
+            Ok(()) => {}
+        }
+    }
+    result
+}
