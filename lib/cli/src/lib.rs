@@ -12,5 +12,5 @@ mod store_args;
 pub use container::{ContainerArgs, ImageArgs};
 pub use exit::{Exit, main, main_run, report, tool_name};
 pub use format::{Format, Record, Writer};
-pub use operands::{Operands, each, one};
+pub use operands::{Operands, one};
 pub use store_args::StoreArgs;

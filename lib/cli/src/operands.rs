@@ -27,12 +27,48 @@ impl Operands {
         let mut names = Vec::new();
         for name in &self.names {
             if name == "-" {
-                names.extend(from_stdin(if self.null { 0 } else { b'\n' })?)
+                names.extend(from_stdin(if self.null { 0 } else { b'\n' })?);
             } else {
-                names.push(name.clone())
+                names.push(name.clone());
             }
         }
         Ok(names)
+    }
+
+    /// Does something for each object: goes on after a failure, reports each, and prints what
+    /// `act` returns for each success as one line, so that pipelines go on. `verb` is for messages.
+    ///
+    /// # Errors
+    /// If standard input cannot be read or standard output cannot be written.
+    pub fn each(
+        &self,
+        verb: &str,
+        mut act: impl FnMut(&str) -> types::Result<String>,
+    ) -> anyhow::Result<Exit> {
+        self.each_some(verb, |name| act(name).map(Some))
+    }
+
+    /// As [`Operands::each`], for what may be nothing to speak of.
+    ///
+    /// # Errors
+    /// As [`Operands::each`].
+    pub fn each_some(
+        &self,
+        verb: &str,
+        mut act: impl FnMut(&str) -> types::Result<Option<String>>,
+    ) -> anyhow::Result<Exit> {
+        let mut exit = Exit::Ok;
+        for name in self.read()? {
+            match act(&name) {
+                Ok(Some(line)) => writeln!(io::stdout(), "{line}").context("write standard output")?,
+                Ok(None) => {}
+                Err(err) => {
+                    crate::exit::report(&err.within(format!("{verb} {name:?}")).into());
+                    exit = Exit::Failed;
+                }
+            }
+        }
+        Ok(exit)
     }
 }
 
@@ -78,23 +114,4 @@ fn name_in_json(text: &str) -> anyhow::Result<String> {
         .ok_or_else(|| {
             Error::new(Kind::Invalid, "a JSON record on standard input has neither Id nor Name").into()
         })
-}
-
-/// Does something for each name: goes on after a failure, reports each, prints what `act` returns
-/// for each success as one line, so that pipelines go on.
-///
-/// # Errors
-/// If stdout cannot be written.
-pub fn each(names: &[String], mut act: impl FnMut(&str) -> anyhow::Result<String>) -> anyhow::Result<Exit> {
-    let mut exit = Exit::Ok;
-    for name in names {
-        match act(name) {
-            Ok(line) => writeln!(io::stdout(), "{line}").context("write standard output")?,
-            Err(err) => {
-                crate::exit::report(&err);
-                exit = Exit::Failed;
-            }
-        }
-    }
-    Ok(exit)
 }

@@ -3,5 +3,7 @@
 //! `unsafe` is allowed here and in `child`, nowhere else.
 #![allow(unsafe_code, reason = "this crate exists to hold it; every block has a SAFETY comment")]
 
+pub mod fork;
+pub mod memory;
 pub mod process;
 pub mod signal;

@@ -36,6 +36,9 @@ pub struct Record {
     /// `USER[:GROUP]` as asked for; looked up in the container at every start.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,
+    /// Additional groups, by name or number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Working directory.
     pub workdir: String,
     /// Host name inside.
@@ -60,6 +63,12 @@ pub struct Record {
     /// Name servers instead of the host's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<String>,
+    /// Domains that are searched, instead of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_search: Vec<String>,
+    /// Options of resolv.conf(5), instead of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
     /// Removed with its writable layer when it ends.
     #[serde(default, skip_serializing_if = "is_false")]
     pub auto_remove: bool,
@@ -69,6 +78,9 @@ pub struct Record {
     /// Standard input is kept open.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stdin_open: bool,
+    /// It has all capabilities and devices.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub privileged: bool,
     /// What `ctr-stop` sends first.
     pub stop_signal: i32,
     /// Seconds that `ctr-stop` waits before SIGKILL; -1 for ever.

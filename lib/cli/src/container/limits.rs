@@ -37,7 +37,8 @@ const DEFAULT_PIDS: i64 = 2048;
 impl LimitArgs {
     pub(super) fn apply(&self, request: &mut Request) -> Result<()> {
         let resources = &mut request.resources;
-        resources.memory = self.memory.as_deref().map(|text| size::memory(text).and_then(signed)).transpose()?;
+        resources.memory =
+            self.memory.as_deref().map(|text| size::memory(text).and_then(signed)).transpose()?;
         resources.memory_swap = self.memory_swap.as_deref().map(swap).transpose()?;
         if let (Some(swap), memory) = (resources.memory_swap, resources.memory)
             && swap >= 0

@@ -109,8 +109,10 @@ impl ContainerArgs {
     /// # Errors
     /// `Invalid` for a value that does not follow its grammar.
     pub fn request(&self) -> Result<Request> {
-        let (image, args) = self.operands.split_first().ok_or_else(|| Error::new(Kind::Invalid, "no image"))?;
-        let image = if image == "-" { crate::one(image).map_err(stdin_error)? } else { image.clone() };
+        let (image, args) =
+            self.operands.split_first().ok_or_else(|| Error::new(Kind::Invalid, "no image"))?;
+        let image =
+            if image == "-" { crate::one(image).map_err(|e| stdin_error(&e))? } else { image.clone() };
         if let Some(name) = &self.name {
             types::name::check("container name", name)?;
         }
@@ -120,7 +122,11 @@ impl ContainerArgs {
             name: self.name.clone(),
             auto_remove: self.rm,
             labels: self.labels()?,
-            annotations: self.annotation.iter().map(|text| pair("annotation", text)).collect::<Result<_>>()?,
+            annotations: self
+                .annotation
+                .iter()
+                .map(|text| pair("annotation", text))
+                .collect::<Result<_>>()?,
             command_line: std::env::args().collect(),
             ..Request::default()
         };
@@ -142,7 +148,7 @@ impl ContainerArgs {
     }
 }
 
-fn stdin_error(err: anyhow::Error) -> Error {
+fn stdin_error(err: &anyhow::Error) -> Error {
     Error::new(Kind::Invalid, format!("{err:#}"))
 }
 

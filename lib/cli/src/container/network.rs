@@ -9,7 +9,13 @@ use types::{Error, Kind, Result};
 #[derive(Debug, clap::Args)]
 pub(super) struct NetworkArgs {
     /// Connect to: bridge, none, host
-    #[arg(long, visible_alias = "net", value_name = "NETWORK", default_value = "bridge", help_heading = "Network")]
+    #[arg(
+        long,
+        visible_alias = "net",
+        value_name = "NETWORK",
+        default_value = "bridge",
+        help_heading = "Network"
+    )]
     network: String,
     /// Publish a port on the host (can be repeated)
     #[arg(short, long, value_name = "[[IP:][PORT]:]PORT[/PROTO]", help_heading = "Network")]
@@ -56,8 +62,11 @@ impl NetworkArgs {
         }
         request.publish_all = self.publish_all;
         if request.network != Network::Bridge && (self.publish_all || !request.ports.is_empty()) {
-            return Err(Error::new(Kind::Invalid, format!("network {:?} cannot publish ports", self.network))
-                .hint("with --network host the program's own ports are the host's"));
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("network {:?} cannot publish ports", self.network),
+            )
+            .hint("with --network host the program's own ports are the host's"));
         }
         request.hostname = self.hostname.as_deref().map(hostname).transpose()?;
         request.add_hosts = self.add_host.iter().map(|text| add_host(text)).collect::<Result<_>>()?;

@@ -29,7 +29,8 @@ impl SecurityArgs {
         request.cap_add.clone_from(&self.cap_add);
         request.cap_drop.clone_from(&self.cap_drop);
         request.privileged = self.privileged;
-        request.sysctls = self.sysctl.iter().map(|text| pair("kernel parameter", text)).collect::<Result<_>>()?;
+        request.sysctls =
+            self.sysctl.iter().map(|text| pair("kernel parameter", text)).collect::<Result<_>>()?;
         for option in &self.security_opt {
             apply_option(option, request)?;
         }
@@ -55,7 +56,10 @@ fn apply_option(option: &str, request: &mut Request) -> Result<()> {
         // No SELinux or AppArmor confinement is applied: to ask for none is to ask for what is.
         ("label", "disable") | ("apparmor", "unconfined") => {}
         ("label" | "apparmor" | "writable-cgroups" | "mask" | "unmask" | "proc-opts", _) => {
-            return Err(Error::new(Kind::Unsupported, format!("--security-opt {option:?}: not supported yet")));
+            return Err(Error::new(
+                Kind::Unsupported,
+                format!("--security-opt {option:?}: not supported yet"),
+            ));
         }
         _ => {
             return Err(Error::new(Kind::Invalid, format!("bad --security-opt {option:?}"))

@@ -1,0 +1,56 @@
+//! Copies of this process.
+
+use std::io;
+
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid};
+
+/// Which of the two this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fork {
+    /// The caller; the number is the copy's pid.
+    Parent(i32),
+    /// The copy.
+    Child,
+}
+
+/// Makes a copy of this process, which must have one thread: locks that other threads hold would
+/// stay held in the copy for ever (fork(2)).
+///
+/// # Errors
+/// `Other` if there are other threads; what fork(2) says.
+pub fn fork() -> io::Result<Fork> {
+    // One directory entry a thread, and two for `.` and `..`: cheaper than parsing a status file.
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("this process has several threads"));
+    }
+    // SAFETY: there is one thread, as was just seen, and only it could make another one.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
+        ForkResult::Child => Ok(Fork::Child),
+    }
+}
+
+/// Ends this process without what `exit` does on behalf of the original: flushing its buffers,
+/// running its exit handlers.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) takes an integer and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Waits for a copy of this process to end.
+pub fn reap(pid: i32) {
+    // ECHILD means that somebody else has reaped it; there is nothing left to wait for.
+    while waitpid(Pid::from_raw(pid), None) == Err(nix::errno::Errno::EINTR) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_threads_is_not_copied() {
+        // The test harness itself runs this in a thread of its own.
+        assert!(fork().is_err());
+    }
+}
