@@ -44,6 +44,7 @@ bench: bench-packages build ## Compare speed and size with podman and docker.io,
 lint: lint-packages ## Formatting, clippy, dependency arrows, man pages, scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --quiet -p tests --test contract
 	tests/lint-man.sh
 	shellcheck --external-sources $(SCRIPTS)

@@ -1,2 +1,9 @@
-//! x
-fn main() {}
+//! What holds the rooms, the pages and the records together. Reads sources and asks the tools for
+//! their help; needs neither root nor a registry.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+mod arrows;
+mod limits;
+mod pages;
+mod schemas;
+mod store;

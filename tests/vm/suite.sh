@@ -1,0 +1,44 @@
+#!/bin/sh
+# suite.sh: what only a machine with cgroup v2 can show, and what a reboot leaves. Runs as root in the
+# virtual machine; the store is the default one, on a disk.
+passed=0
+failed=0
+# shellcheck source=/dev/null
+[ ! -e /disk/counts ] || . /disk/counts
+
+good() { echo "ok: $1"; passed=$((passed + 1)); }
+bad() { echo "FAILED: $1"; failed=$((failed + 1)); shift; printf '%s\n' "$@" | sed 's/^/    /'; }
+
+# The first line that a command prints, and its status.
+gives() { # SENTENCE EXPECTED COMMAND...
+    sentence=$1 expected=$2
+    shift 2
+    actual=$("$@" 2>/tmp/stderr)
+    status=$?
+    if [ "$actual" = "$expected" ]; then good "$sentence"
+    else bad "$sentence" "$*: status $status" "expected: $expected" "actual:   $actual" "$(cat /tmp/stderr)"; fi
+}
+ends() { # SENTENCE STATUS COMMAND...
+    sentence=$1 expected=$2
+    shift 2
+    "$@" >/tmp/stdout 2>/tmp/stderr
+    status=$?
+    if [ "$status" = "$expected" ]; then good "$sentence"
+    else bad "$sentence" "$*: status $status instead of $expected" "$(cat /tmp/stdout /tmp/stderr)"; fi
+}
+holds() { # SENTENCE SHELL-CONDITION
+    if eval "$2"; then good "$1"; else bad "$1" "not so: $2"; fi
+}
+cgroups() { find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*"; }
+
+if [ ! -e /disk/second-boot ]; then
+    # shellcheck source=tests/vm/first-boot.sh
+    . /first-boot.sh
+    echo "passed=$passed failed=$failed" >/disk/counts
+    : >/disk/second-boot
+    : >/run/again
+else
+    # shellcheck source=tests/vm/second-boot.sh
+    . /second-boot.sh
+    echo "vm: $passed passed, $failed failed"
+fi
