@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// A claim stands if its container exists, or its maker still holds the staging directory.
-    fn claim_is_alive(&self, id: &str) -> Result<bool> {
+    pub(crate) fn claim_is_alive(&self, id: &str) -> Result<bool> {
         if self.exists(&layout::container(id)) {
             return Ok(true);
         }

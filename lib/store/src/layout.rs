@@ -69,7 +69,6 @@ pub const ENTRIES: &[Entry] = &[
     root("containers/ID/rootfs", "dir"),
     root("containers/ID/upper", "dir"),
     root("containers/ID/work", "dir"),
-    run("tmp/NAME", "dir"),
     root("oci-layout", "file"),
     root("index.json", "file"),
     root("blobs/sha256/HEX", "file"),
@@ -77,6 +76,13 @@ pub const ENTRIES: &[Entry] = &[
     root("tmp/layer-NAME", "dir"),
     root("layers/sha256/HEX/tree", "dir"),
     root("layers/sha256/HEX/layer.json", "file"),
+    root("networks/NAME.json", "file"),
+    run("tmp/NAME", "dir"),
+    run("leases/ADDRESS", "link"),
+    run("forwards/PROTO-IP-PORT", "link"),
+    run("attached/ID", "dir"),
+    run("attached/ID/address", "link"),
+    run("attached/ID/PROTO-IP-PORT", "link"),
 ];
 
 /// The directories that exist from the start.
@@ -89,6 +95,11 @@ pub(crate) const TOP_DIRS: &[(Area, &str)] = &[
     (Area::Root, "partial"),
     (Area::Root, "layers"),
     (Area::Root, "layers/sha256"),
+    (Area::Root, "networks"),
+    (Area::Run, "leases"),
+    (Area::Run, "forwards"),
+    (Area::Run, "attached"),
+    // Last: where it is there, the others are.
     (Area::Run, "tmp"),
 ];
 
@@ -204,4 +215,50 @@ pub(crate) mod annotation {
     pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// The digest of the index that the manifest was chosen from.
     pub(crate) const INDEX: &str = "dev.longshore.image.index";
+}
+
+/// `networks`: one record a network; locked while one is set up.
+pub(crate) fn networks() -> Place {
+    Place::root("networks")
+}
+
+/// `networks/NAME.json`: the bridge and the subnet of a network.
+pub(crate) fn network(name: &str) -> Place {
+    networks().join(&format!("{name}.json"))
+}
+
+/// `leases`: one claim an address; locked while a stale one is taken over.
+pub(crate) fn leases() -> Place {
+    Place::run("leases")
+}
+
+/// `leases/ADDRESS`: leads to the id of the container that has the address.
+pub(crate) fn lease(address: std::net::Ipv4Addr) -> Place {
+    leases().join(&address.to_string())
+}
+
+/// `forwards`: one claim a published port of the host.
+pub(crate) fn forwards() -> Place {
+    Place::run("forwards")
+}
+
+/// `forwards/PROTO-IP-PORT`: leads to the id of the container that has the port.
+pub(crate) fn forward(name: &str) -> Place {
+    forwards().join(name)
+}
+
+/// `attached`: one directory a container on a network.
+pub(crate) fn attachments() -> Place {
+    Place::run("attached")
+}
+
+/// `attached/ID`: what the container has claimed, one link a claim.
+pub(crate) fn attached(id: &str) -> Place {
+    attachments().join(id)
+}
+
+/// The names inside `attached/ID`, beside those of its forwards.
+pub(crate) mod in_attached {
+    /// The container's address.
+    pub(crate) const ADDRESS: &str = "address";
 }

@@ -17,6 +17,7 @@ mod layers;
 pub mod layout;
 mod lock;
 mod log;
+mod net;
 mod untag;
 
 pub use blob::{Partial, Slot, Verified};
@@ -28,6 +29,7 @@ pub use layers::{LayerRecord, SealedLayer, StagedLayer};
 pub use layout::{Area, Place};
 pub use lock::{LockMode, LockedDir};
 pub use log::{LogWriter, Stream};
+pub use net::{Attached, ClaimedPort, Holder};
 pub use untag::{RemoveOptions, Removed};
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -102,7 +104,7 @@ impl Store {
     fn check_format(&self) -> Result<()> {
         if let Some(format) = self.read_json::<Format>(&layout::store_json())? {
             if format.version == VERSION {
-                return Ok(());
+                return self.make_run_dirs();
             }
             return Err(Error::new(
                 Kind::Unsupported,
@@ -113,6 +115,19 @@ impl Store {
             self.make_dir(&Place { area: dir.0, path: dir.1.to_owned() })?;
         }
         self.publish_json(&layout::store_json(), &Format { version: VERSION }, Sync::Durable)
+    }
+
+    /// A reboot has emptied the volatile tree.
+    fn make_run_dirs(&self) -> Result<()> {
+        if self.exists(&layout::tmp_in(Area::Run)) {
+            return Ok(());
+        }
+        for (area, dir) in layout::TOP_DIRS {
+            if *area == Area::Run {
+                self.make_dir(&Place { area: *area, path: (*dir).to_owned() })?;
+            }
+        }
+        Ok(())
     }
 }
 
