@@ -83,6 +83,10 @@ pub const ENTRIES: &[Entry] = &[
     run("attached/ID", "dir"),
     run("attached/ID/address", "link"),
     run("attached/ID/PROTO-IP-PORT", "link"),
+    root("volumes/NAME/volume.json", "file"),
+    root("volumes/NAME/_data", "dir"),
+    root("volumes/NAME/_new", "dir"),
+    root("volumes/NAME/_ready", "dir"),
 ];
 
 /// The directories that exist from the start.
@@ -96,6 +100,7 @@ pub(crate) const TOP_DIRS: &[(Area, &str)] = &[
     (Area::Root, "layers"),
     (Area::Root, "layers/sha256"),
     (Area::Root, "networks"),
+    (Area::Root, "volumes"),
     (Area::Run, "leases"),
     (Area::Run, "forwards"),
     (Area::Run, "attached"),
@@ -261,4 +266,26 @@ pub(crate) fn attached(id: &str) -> Place {
 pub(crate) mod in_attached {
     /// The container's address.
     pub(crate) const ADDRESS: &str = "address";
+}
+
+/// `volumes`: one directory a volume.
+pub(crate) fn volumes() -> Place {
+    Place::root("volumes")
+}
+
+/// `volumes/NAME`: a volume's record and content.
+pub(crate) fn volume(name: &str) -> Place {
+    volumes().join(name)
+}
+
+/// The names inside a volume's directory.
+pub(crate) mod in_volume {
+    /// What it was made with.
+    pub(crate) const RECORD: &str = "volume.json";
+    /// What containers see.
+    pub(crate) const DATA: &str = "_data";
+    /// A copy of an image's content that is being made.
+    pub(crate) const NEW: &str = "_new";
+    /// The same, complete, on its way into `_data`.
+    pub(crate) const READY: &str = "_ready";
 }

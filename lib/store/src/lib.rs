@@ -19,6 +19,7 @@ mod lock;
 mod log;
 mod net;
 mod untag;
+mod volumes;
 
 pub use blob::{Partial, Slot, Verified};
 pub use containers::{Bundle, RunLock, RunWatch, Staging, State, Status};
@@ -31,6 +32,7 @@ pub use lock::{LockMode, LockedDir};
 pub use log::{LogWriter, Stream};
 pub use net::{Attached, ClaimedPort, Holder};
 pub use untag::{RemoveOptions, Removed};
+pub use volumes::Filling;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};

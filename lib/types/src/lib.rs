@@ -18,5 +18,6 @@ pub mod request;
 pub mod signal;
 pub mod size;
 pub mod time;
+pub mod volume;
 
 pub use error::{Context, Error, Kind, Result};

@@ -24,6 +24,9 @@ pub struct Time {
 }
 
 impl Time {
+    /// The beginning of 1970.
+    pub const EPOCH: Self = Self { secs: 0, nanos: 0 };
+
     /// The moment this long after (or before) 1970; `None` outside the years 0000 to 9999, which
     /// is all that RFC 3339 can write.
     #[must_use]

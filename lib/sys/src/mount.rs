@@ -1,0 +1,47 @@
+//! Attributes of mounts: mount_setattr(2), Linux 5.12.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// What is to change of a mount.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MountAttr {
+    /// `MOUNT_ATTR_*` to be set.
+    pub set: u64,
+    /// `MOUNT_ATTR_*` to be cleared.
+    pub clear: u64,
+    /// One of `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE`, or 0 for no change.
+    pub propagation: u64,
+}
+
+impl MountAttr {
+    /// Nothing can be written through it.
+    pub const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+}
+
+/// Changes a mount, and with `recursive` all mounts below it: all of them, or none.
+///
+/// # Errors
+/// What mount_setattr(2) says.
+pub fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, recursive: bool) -> io::Result<()> {
+    let args = libc::mount_attr {
+        attr_set: attr.set,
+        attr_clr: attr.clear,
+        propagation: attr.propagation,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a constant C string, `args` is valid for its size during the call, and
+    // the descriptor is borrowed for as long.
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const args,
+            size_of_val(&args),
+        )
+    };
+    if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
