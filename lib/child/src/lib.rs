@@ -1,2 +1,79 @@
 //! What runs between clone and exec: prepared operations only, no allocation, no locks.
+//!
+//! The parent prepares everything: it opens descriptors, builds every string, resolves what can be
+//! resolved and computes every filter. What is left is a list of [`Op`]s, each one or a few system
+//! calls, which the new process walks in order. The first that fails is reported as one
+//! [`Failure`] of eight bytes on a close-on-exec pipe; the parent turns it into words.
+//!
+//! Promises: no allocation (there is no allocator in this crate), no lock, no panic, no formatting,
+//! nothing written to standard error. The copy of the parent's memory is only read.
 #![no_std]
+#![allow(unsafe_code, reason = "raw system calls are what this crate is for; each has a SAFETY comment")]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::unreachable,
+    clippy::todo
+)]
+
+mod apply;
+mod call;
+mod exec;
+mod mount;
+mod netlink;
+mod op;
+mod spawn;
+
+pub use exec::Exec;
+pub use op::{Attr, Follow, Keep, Kind, NewMount, Op, Param, Part, Target};
+pub use spawn::{Spawn, Spawned, spawn};
+
+use core::ffi::CStr;
+
+/// A raw descriptor; the parent's plan owns it.
+pub type Fd = libc::c_int;
+
+/// An errno value.
+pub type Errno = libc::c_int;
+
+/// How prepared data is held. The parent owns it (`CString`, `Vec`); this crate only looks at it,
+/// so that one type is both the plan that describes itself and the list that the child walks.
+pub trait Prepared {
+    /// A string for the kernel.
+    type Text: AsRef<CStr>;
+    /// A sequence.
+    type List<T>: AsRef<[T]>;
+}
+
+/// Which step failed, and why. Written in one piece to the report pipe.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// Index into the list of operations; its length stands for the final exec.
+    pub step: u32,
+    /// The kernel's reason.
+    pub errno: Errno,
+}
+
+impl Failure {
+    /// Size of a failure on the pipe.
+    pub const SIZE: usize = 8;
+
+    /// Reads back what the child has written.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        Self { step: u32::from_ne_bytes([a, b, c, d]), errno: Errno::from_ne_bytes([e, f, g, h]) }
+    }
+
+    /// The form on the pipe.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; Self::SIZE] {
+        let [a, b, c, d] = self.step.to_ne_bytes();
+        let [e, f, g, h] = self.errno.to_ne_bytes();
+        [a, b, c, d, e, f, g, h]
+    }
+}

@@ -1,0 +1,194 @@
+//! What each operation does.
+
+use core::ffi::CStr;
+
+use crate::call::{self, IN_ROOT};
+use crate::{Errno, Fd, Op, Prepared, netlink};
+
+/// Descriptors that one operation makes for later ones.
+#[derive(Debug)]
+pub struct State {
+    /// The container's root.
+    pub(crate) root: Fd,
+    /// The new procfs, uncovered.
+    pub(crate) proc: Fd,
+    /// The new `/dev`.
+    pub(crate) dev: Fd,
+    /// The host's null device.
+    pub(crate) null: Fd,
+    /// An empty read-only directory.
+    pub(crate) empty: Fd,
+}
+
+impl State {
+    pub(crate) const fn new() -> Self {
+        Self { root: libc::AT_FDCWD, proc: -1, dev: -1, null: -1, empty: -1 }
+    }
+
+    pub(crate) fn apply<P: Prepared>(&mut self, op: &Op<P>) -> Result<(), Errno> {
+        match op {
+            Op::Propagation(flags) => call::propagation(*flags),
+            Op::AttachRoot(tree) => self.attach_root(*tree),
+            Op::OpenNull => self.open_null(),
+            Op::Mount(new) => self.mount(new),
+            Op::Move { tree, at } => self.place(*tree, at),
+            Op::MakeDir(at) => self.find_or_make(at).map(call::close),
+            Op::DevDir { name, mode } => call::mkdirat(self.dev, name.as_ref(), *mode),
+            Op::DevNode { name, mode, device, uid, gid } => {
+                call::mknodat(self.dev, name.as_ref(), *mode, *device)?;
+                if *uid != 0 || *gid != 0 {
+                    call::fchownat(self.dev, name.as_ref(), *uid, *gid)?;
+                }
+                Ok(())
+            }
+            Op::DevLink { name, to } => call::symlinkat(to.as_ref(), self.dev, name.as_ref()),
+            Op::Console(terminal) => self.console(*terminal),
+            Op::Sysctl { name, value } => self.sysctl(name.as_ref(), value.as_ref()),
+            Op::Mask(path) => self.mask(path.as_ref()),
+            Op::ReadOnlyPath(path) => self.read_only_path(path.as_ref()),
+            Op::SealMount(path) => self.seal(path.as_ref()),
+            Op::SealRoot => self.seal_root(),
+            Op::Pivot => self.pivot(),
+            Op::Cwd(path) => cwd(path.as_ref()),
+            other => process(other),
+        }
+    }
+
+    fn sysctl(&self, name: &CStr, value: &CStr) -> Result<(), Errno> {
+        let beneath = libc::RESOLVE_BENEATH | libc::RESOLVE_NO_XDEV | libc::RESOLVE_NO_SYMLINKS;
+        let file = call::openat2(self.proc, name, libc::O_WRONLY, beneath)?;
+        call::write(file, value.to_bytes())?;
+        call::close(file);
+        Ok(())
+    }
+}
+
+/// Operations that concern the process alone.
+fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
+    match op {
+        Op::CloseOnExec => call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC),
+        Op::Close(ranges) => {
+            ranges.as_ref().iter().try_for_each(|(first, last)| call::close_range(*first, *last, 0))
+        }
+        Op::ResetSignals => reset_signals(),
+        Op::JoinCgroup(tasks) => call::write(*tasks, b"0").map(drop),
+        Op::Setns { fd, flags } => call::setns(*fd, *flags),
+        Op::Unshare(flags) => call::unshare(*flags),
+        Op::NewSession => call::setsid(),
+        Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
+        Op::OomScore(value) => oom_score(value.as_ref()),
+        Op::Gate(fd) => gate(*fd),
+        Op::Netlink(messages) => netlink::send(messages.as_ref()),
+        Op::Hostname(name) => call::sethostname(name.as_ref().to_bytes()),
+        Op::Domainname(name) => call::setdomainname(name.as_ref().to_bytes()),
+        Op::Rlimit { resource, soft, hard } => call::setrlimit(*resource, *soft, *hard),
+        Op::Umask(mode) => {
+            call::umask(*mode);
+            Ok(())
+        }
+        Op::Keyring => keyring(),
+        Op::Stdio(fds) => stdio(*fds),
+        Op::ControllingTerminal => call::take_terminal(),
+        other => privileges(other),
+    }
+}
+
+/// Operations that give something up.
+fn privileges<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
+    match op {
+        Op::Bounding(keep) => bounding(*keep),
+        Op::Groups(groups) => call::setgroups(groups.as_ref()),
+        Op::Gid(gid) => call::setresgid(*gid),
+        Op::Uid(uid) => {
+            call::prctl(libc::PR_SET_KEEPCAPS, 1, 0)?;
+            call::setresuid(*uid)
+        }
+        Op::Capabilities { effective, permitted, inheritable } => {
+            call::capset(*effective, *permitted, *inheritable)
+        }
+        Op::Ambient(set) => ambient(*set),
+        Op::NoNewPrivileges => call::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
+        Op::Seccomp { flags, filter } => call::seccomp(*flags, filter.as_ref()),
+        // Everything else was handled by the two functions above.
+        _ => Err(libc::ENOSYS),
+    }
+}
+
+fn reset_signals() -> Result<(), Errno> {
+    for number in 1..=64 {
+        call::default_signal(number);
+    }
+    call::unblock_signals()
+}
+
+fn oom_score(value: &CStr) -> Result<(), Errno> {
+    // Before any mount of ours: this is the host's /proc, and its `self` is us.
+    let file = call::open(libc::AT_FDCWD, c"/proc/self/oom_score_adj", libc::O_WRONLY, 0)?;
+    call::write(file, value.to_bytes())?;
+    call::close(file);
+    Ok(())
+}
+
+fn gate(fd: Fd) -> Result<(), Errno> {
+    let mut byte = [0u8; 1];
+    loop {
+        match call::read(fd, &mut byte) {
+            Ok(0) => return Err(libc::ECANCELED), // the parent is gone, and with it who wants us
+            Ok(_) => return Ok(()),
+            Err(libc::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn keyring() -> Result<(), Errno> {
+    match call::keyctl_join_anonymous() {
+        // A kernel without keys has none to leak.
+        Err(libc::ENOSYS) => Ok(()),
+        done => done,
+    }
+}
+
+fn cwd(path: &CStr) -> Result<(), Errno> {
+    let root = call::open(libc::AT_FDCWD, c"/", libc::O_PATH, 0)?;
+    let dir = call::openat2(root, path, libc::O_PATH | libc::O_DIRECTORY, IN_ROOT)?;
+    call::fchdir(dir)?;
+    // A directory outside of the root has no name that starts with a slash (CVE-2024-21626).
+    if call::getcwd_first()? != b'/' {
+        return Err(libc::EXDEV);
+    }
+    call::close(dir);
+    call::close(root);
+    Ok(())
+}
+
+fn stdio(fds: [Fd; 3]) -> Result<(), Errno> {
+    let [stdin, stdout, stderr] = fds;
+    call::dup_to(stdin, 0)?;
+    call::dup_to(stdout, 1)?;
+    call::dup_to(stderr, 2)
+}
+
+fn bounding(keep: u64) -> Result<(), Errno> {
+    for capability in 0..64u64 {
+        let bit = 1u64.wrapping_shl(u32::try_from(capability).unwrap_or(0));
+        if keep & bit != 0 {
+            continue;
+        }
+        match call::prctl(libc::PR_CAPBSET_DROP, capability, 0) {
+            Err(libc::EINVAL) => break, // past the last capability of this kernel
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn ambient(set: u64) -> Result<(), Errno> {
+    for capability in 0..64u64 {
+        let bit = 1u64.wrapping_shl(u32::try_from(capability).unwrap_or(0));
+        if set & bit != 0 {
+            call::prctl(libc::PR_CAP_AMBIENT, 2, capability)?; // PR_CAP_AMBIENT_RAISE
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Mounts, all by descriptor: a name of the container is resolved once, inside its root.
+
+use core::ffi::CStr;
+
+use crate::apply::State;
+use crate::call::{self, IN_ROOT, PLAIN};
+use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Prepared, Target};
+
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+const RDONLY: u64 = 1;
+const NOSUID: u64 = 2;
+const NODEV: u64 = 4;
+const NOEXEC: u64 = 8;
+
+impl State {
+    pub(crate) fn attach_root(&mut self, tree: Fd) -> Result<(), Errno> {
+        call::move_mount_to_root(tree)?;
+        self.root = tree;
+        Ok(())
+    }
+
+    pub(crate) fn open_null(&mut self) -> Result<(), Errno> {
+        let fd = call::open(libc::AT_FDCWD, c"/dev/null", libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+        let stat = call::fstat(fd)?;
+        if stat.st_mode & libc::S_IFMT != libc::S_IFCHR || stat.st_rdev != libc::makedev(1, 3) {
+            return Err(libc::ENODEV);
+        }
+        self.null = fd;
+        Ok(())
+    }
+
+    pub(crate) fn mount<P: Prepared>(&mut self, new: &NewMount<P>) -> Result<(), Errno> {
+        let fs = call::fsopen(new.fs.as_ref())?;
+        for param in new.params.as_ref() {
+            let value = param.value.as_ref().map(AsRef::as_ref);
+            call::fsconfig_set(fs, param.key.as_ref(), value)?;
+        }
+        call::fsconfig_create(fs)?;
+        let tree = call::fsmount(fs, new.attr)?;
+        call::close(fs);
+        self.place(tree, &new.at)?;
+        match new.keep {
+            Keep::No => call::close(tree),
+            Keep::Proc => self.proc = tree,
+            Keep::Dev => self.dev = tree,
+        }
+        Ok(())
+    }
+
+    /// Mounts a detached tree.
+    pub(crate) fn place<P: Prepared>(&self, tree: Fd, at: &Target<P>) -> Result<(), Errno> {
+        let target = self.find_or_make(at)?;
+        // A link of the image must not lead a mount of the user onto a file of procfs, which later
+        // writes of ours or of the container would then go to (CVE-2019-16884 and its kin).
+        if !at.in_proc && call::filesystem(target)? == PROC_SUPER_MAGIC {
+            return Err(libc::EXDEV);
+        }
+        call::move_mount(tree, target)?;
+        call::close(target);
+        Ok(())
+    }
+
+    /// Opens a place, and creates what is missing of it one component at a time.
+    pub(crate) fn find_or_make<P: Prepared>(&self, at: &Target<P>) -> Result<Fd, Errno> {
+        match self.find(at.path.as_ref(), at.follow) {
+            Err(libc::ENOENT) => {}
+            found => return found,
+        }
+        let parts = at.parts.as_ref();
+        let mut parent = self.root;
+        for (i, part) in parts.iter().enumerate() {
+            let prefix = part.prefix.as_ref();
+            let next = match self.find(prefix, at.follow) {
+                Err(libc::ENOENT) => {
+                    let last = i.wrapping_add(1) == parts.len();
+                    make(parent, part.name.as_ref(), if last { at.kind } else { Kind::Dir })?;
+                    self.find(prefix, at.follow)?
+                }
+                found => found?,
+            };
+            if parent != self.root {
+                call::close(parent);
+            }
+            parent = next;
+        }
+        Ok(parent)
+    }
+
+    fn find(&self, path: &CStr, follow: Follow) -> Result<Fd, Errno> {
+        match follow {
+            Follow::InRoot => call::openat2(self.root, path, libc::O_PATH, IN_ROOT),
+            Follow::Never => call::openat2(self.root, path, libc::O_PATH | libc::O_NOFOLLOW, PLAIN),
+        }
+    }
+
+    pub(crate) fn console(&self, terminal: Fd) -> Result<(), Errno> {
+        make(self.dev, c"console", Kind::File)?;
+        let target = call::openat2(self.dev, c"console", libc::O_PATH | libc::O_NOFOLLOW, PLAIN)?;
+        let tree = call::clone_tree(terminal, false)?;
+        call::move_mount(tree, target)?;
+        call::close(tree);
+        call::close(target);
+        Ok(())
+    }
+
+    /// Hides a path. What does not exist needs no hiding; everything else is an error.
+    pub(crate) fn mask(&mut self, path: &CStr) -> Result<(), Errno> {
+        let target = match self.find(path, Follow::Never) {
+            Err(libc::ENOENT | libc::ENOTDIR) => return Ok(()),
+            found => found?,
+        };
+        if call::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
+            self.mask_dir(target)?;
+        } else {
+            let tree = call::clone_tree(self.null, false)?;
+            call::move_mount(tree, target)?;
+            call::close(tree);
+        }
+        call::close(target);
+        Ok(())
+    }
+
+    /// One empty directory serves all: the first is mounted, the others are clones of it.
+    fn mask_dir(&mut self, target: Fd) -> Result<(), Errno> {
+        if self.empty >= 0 {
+            let tree = call::clone_tree(self.empty, false)?;
+            call::move_mount(tree, target)?;
+            call::close(tree);
+            return Ok(());
+        }
+        let fs = call::fsopen(c"tmpfs")?;
+        call::fsconfig_set(fs, c"size", Some(c"4k"))?;
+        call::fsconfig_set(fs, c"mode", Some(c"755"))?;
+        call::fsconfig_create(fs)?;
+        self.empty = call::fsmount(fs, RDONLY | NOSUID | NODEV | NOEXEC)?;
+        call::close(fs);
+        call::move_mount(self.empty, target)
+    }
+
+    pub(crate) fn read_only_path(&self, path: &CStr) -> Result<(), Errno> {
+        let target = match self.find(path, Follow::Never) {
+            Err(libc::ENOENT | libc::ENOTDIR) => return Ok(()),
+            found => found?,
+        };
+        let tree = call::clone_tree(target, true)?;
+        call::mount_set(tree, RDONLY, true)?;
+        call::move_mount(tree, target)?;
+        call::close(tree);
+        call::close(target);
+        Ok(())
+    }
+
+    pub(crate) fn seal(&self, path: &CStr) -> Result<(), Errno> {
+        let target = self.find(path, Follow::Never)?;
+        call::mount_set(target, RDONLY, false)?;
+        call::close(target);
+        Ok(())
+    }
+
+    pub(crate) fn seal_root(&self) -> Result<(), Errno> {
+        call::mount_set(self.root, RDONLY, false)
+    }
+
+    /// After this the host's tree cannot be named any more, and `/` is the container's.
+    pub(crate) fn pivot(&self) -> Result<(), Errno> {
+        call::fchdir(self.root)?;
+        call::pivot_root_here()?;
+        // "." is now the old root, stacked on the new one at the same place.
+        call::detach_here()?;
+        call::chdir_root()
+    }
+}
+
+/// Creates one component. That it exists already is fine: it is looked up again by the caller.
+fn make(dir: Fd, name: &CStr, kind: Kind) -> Result<(), Errno> {
+    let made = match kind {
+        Kind::Dir => call::mkdirat(dir, name, 0o755),
+        Kind::File => {
+            call::open(dir, name, libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, 0o644).map(call::close)
+        }
+    };
+    match made {
+        Err(libc::EEXIST) => Ok(()),
+        done => done,
+    }
+}

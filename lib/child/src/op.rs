@@ -1,0 +1,238 @@
+//! The operations.
+
+use core::ffi::c_int;
+
+use crate::{Fd, Prepared};
+
+/// One prepared step. Paths are relative to the container's root and have no leading slash.
+#[allow(missing_debug_implementations, reason = "the runtime describes each operation in words")]
+pub enum Op<P: Prepared> {
+    /// Marks every descriptor from 3 on close-on-exec, also those that our caller leaked to us.
+    CloseOnExec,
+    /// Closes descriptors from the first to the second of each pair: what must not be visible in
+    /// `/proc/PID/fd` once the process is in a foreign pid namespace.
+    Close(P::List<(u32, u32)>),
+    /// Default disposition for every signal and an empty mask.
+    ResetSignals,
+    /// Joins a cgroup v1: writes `0` to its `tasks`. Only so (not by pid, not by `cgroup.procs`)
+    /// does the kernel skip the lock that waits for an RCU grace period (Linux 5.5).
+    JoinCgroup(Fd),
+    /// `setns(2)`.
+    Setns {
+        /// A pidfd or a namespace.
+        fd: Fd,
+        /// `CLONE_NEW*`.
+        flags: c_int,
+    },
+    /// `unshare(2)`.
+    Unshare(c_int),
+    /// `setsid(2)`.
+    NewSession,
+    /// Hides this process from `ptrace` and `/proc/PID/fd` until it execs.
+    NotDumpable,
+    /// Writes the text to our own `oom_score_adj` through the host's `/proc`.
+    OomScore(P::Text),
+
+    /// Sets the propagation of all mounts of the new namespace: nothing travels to the host.
+    Propagation(u64),
+    /// Mounts the detached root file system on top of `/` of the new namespace.
+    AttachRoot(Fd),
+    /// Opens the host's `/dev/null` and checks that it is device 1:3.
+    OpenNull,
+    /// Makes a new file system and mounts it.
+    Mount(NewMount<P>),
+    /// Mounts a detached tree that the parent has made.
+    Move {
+        /// From `open_tree(2)` or `fsmount(2)`.
+        tree: Fd,
+        /// Where.
+        at: Target<P>,
+    },
+    /// Creates the directory if it is missing.
+    MakeDir(Target<P>),
+    /// A directory in the kept `/dev`.
+    DevDir {
+        /// Name in `/dev`.
+        name: P::Text,
+        /// Permissions.
+        mode: u32,
+    },
+    /// A device node in the kept `/dev`.
+    DevNode {
+        /// Name in `/dev`.
+        name: P::Text,
+        /// Type and permissions.
+        mode: u32,
+        /// Major and minor, as `makedev(3)` packs them.
+        device: u64,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// A symbolic link in the kept `/dev`.
+    DevLink {
+        /// Name in `/dev`.
+        name: P::Text,
+        /// What it says.
+        to: P::Text,
+    },
+    /// Binds the terminal on `console` in the kept `/dev`. By descriptor, and only after its devpts is
+    /// mounted here: the kernel clones mounts of our own namespace only.
+    Console(Fd),
+    /// Writes a kernel parameter through the kept `/proc`, which nothing covers yet.
+    Sysctl {
+        /// Relative to `/proc`: `sys/net/ipv4/ip_forward`.
+        name: P::Text,
+        /// What to write.
+        value: P::Text,
+    },
+    /// Hides a path: a file under the null device, a directory under an empty one.
+    Mask(P::Text),
+    /// Makes a path read-only by mounting it over itself.
+    ReadOnlyPath(P::Text),
+    /// Makes the mount at this path read-only.
+    SealMount(P::Text),
+    /// Makes the root file system read-only.
+    SealRoot,
+    /// Changes `/` to the attached root and detaches the host's tree.
+    Pivot,
+
+    /// Waits for one byte; end of file means that the parent is gone.
+    Gate(Fd),
+    /// Sends ready-made rtnetlink messages and reads every acknowledgement.
+    Netlink(P::List<u8>),
+    /// `sethostname(2)`.
+    Hostname(P::Text),
+    /// `setdomainname(2)`.
+    Domainname(P::Text),
+    /// `setrlimit(2)`.
+    Rlimit {
+        /// `RLIMIT_*`.
+        resource: u32,
+        /// Soft limit.
+        soft: u64,
+        /// Hard limit.
+        hard: u64,
+    },
+    /// `umask(2)`.
+    Umask(u32),
+    /// A new anonymous session keyring: the host's is not visible.
+    Keyring,
+    /// Enters the working directory, resolved inside the root and without magic links, and checks
+    /// that `getcwd(2)` can name it.
+    Cwd(P::Text),
+    /// Takes descriptors for 0, 1 and 2.
+    Stdio([Fd; 3]),
+    /// Makes descriptor 0 the controlling terminal.
+    ControllingTerminal,
+
+    /// Drops from the bounding set what is not in the mask.
+    Bounding(u64),
+    /// Supplementary groups.
+    Groups(P::List<u32>),
+    /// Real, effective and saved group.
+    Gid(u32),
+    /// Real, effective and saved user; permitted capabilities stay until [`Op::Capabilities`].
+    Uid(u32),
+    /// The capabilities of this thread.
+    Capabilities {
+        /// In force.
+        effective: u64,
+        /// Can be put in force.
+        permitted: u64,
+        /// Kept over exec of files that say so.
+        inheritable: u64,
+    },
+    /// Capabilities that stay over exec.
+    Ambient(u64),
+    /// Nothing that is executed can gain privileges.
+    NoNewPrivileges,
+    /// Installs the filter.
+    Seccomp {
+        /// `SECCOMP_FILTER_FLAG_*`.
+        flags: u32,
+        /// The program.
+        filter: P::List<libc::sock_filter>,
+    },
+}
+
+/// A file system to be made.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct NewMount<P: Prepared> {
+    /// Type, such as `proc`.
+    pub fs: P::Text,
+    /// Options.
+    pub params: P::List<Param<P>>,
+    /// Attributes of the mount.
+    pub attr: Attr,
+    /// Where.
+    pub at: Target<P>,
+    /// Whether later operations need it.
+    pub keep: Keep,
+}
+
+/// An option of a file system; without a value it is a flag.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Param<P: Prepared> {
+    /// Name.
+    pub key: P::Text,
+    /// Value.
+    pub value: Option<P::Text>,
+}
+
+/// `MOUNT_ATTR_*`.
+pub type Attr = u64;
+
+/// Which later operations refer to a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// None.
+    No,
+    /// [`Op::Sysctl`].
+    Proc,
+    /// [`Op::DevNode`] and its kin.
+    Dev,
+}
+
+/// A place inside the root.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Target<P: Prepared> {
+    /// The whole path.
+    pub path: P::Text,
+    /// Each prefix of it, shortest first, with its last component: what to create if it is missing.
+    pub parts: P::List<Part<P>>,
+    /// What to create at the end.
+    pub kind: Kind,
+    /// How symbolic links are treated.
+    pub follow: Follow,
+    /// Whether it may lie in procfs.
+    pub in_proc: bool,
+}
+
+/// A prefix of a path.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Part<P: Prepared> {
+    /// From the root.
+    pub prefix: P::Text,
+    /// Its last component.
+    pub name: P::Text,
+}
+
+/// What a mount point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A directory.
+    Dir,
+    /// Anything else.
+    File,
+}
+
+/// How symbolic links of the container are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// As the container will see them: `/` is its own root (`RESOLVE_IN_ROOT`).
+    InRoot,
+    /// Refused: `/proc`, `/dev` and `/sys` are real directories or the image is hostile.
+    Never,
+}
