@@ -17,6 +17,22 @@ pub struct MountAttr {
 impl MountAttr {
     /// Nothing can be written through it.
     pub const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+    /// Set-user-id bits do nothing.
+    pub const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
+    /// Device nodes cannot be opened.
+    pub const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
+    /// Nothing can be executed.
+    pub const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+    /// All bits of the access time setting, which is a number and not a set.
+    pub const ATIME: u64 = 0x70;
+    /// Access times are not kept.
+    pub const NOATIME: u64 = 0x10;
+    /// Access times are always kept.
+    pub const STRICTATIME: u64 = 0x20;
+    /// Access times of directories are not kept.
+    pub const NODIRATIME: u64 = 0x80;
+    /// Symbolic links are not followed.
+    pub const NOSYMFOLLOW: u64 = 0x20_0000;
 }
 
 /// Changes a mount, and with `recursive` all mounts below it: all of them, or none.

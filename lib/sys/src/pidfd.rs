@@ -1,0 +1,152 @@
+//! Processes by descriptor: a pid can be reused, a pidfd cannot.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
+
+use crate::check;
+
+/// A descriptor of a process (Linux 5.3).
+#[derive(Debug)]
+pub struct Pidfd(OwnedFd);
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this status.
+    Exited(i32),
+    /// By this signal.
+    Signaled(i32),
+}
+
+impl Ended {
+    /// Returns the status as a shell tells it: its own, or 128 plus the signal.
+    #[must_use]
+    pub const fn code(self) -> i32 {
+        match self {
+            Self::Exited(status) => status,
+            Self::Signaled(signal) => 128 + signal,
+        }
+    }
+}
+
+impl Pidfd {
+    /// Opens a process that exists now. Whether it is the one that was meant, only its start time
+    /// tells ([`crate::process::start_time`], read after this).
+    ///
+    /// # Errors
+    /// `ESRCH` if there is none.
+    pub fn open(pid: i32) -> io::Result<Self> {
+        let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
+    }
+
+    /// Takes over a descriptor that `clone3(2)` made.
+    ///
+    /// # Errors
+    /// `EBADF` if it is not an open descriptor.
+    pub fn adopt(fd: RawFd) -> io::Result<Self> {
+        // SAFETY: an integer; tells whether the descriptor is open.
+        check(unsafe { libc::syscall(libc::SYS_fcntl, fd, libc::F_GETFD) })?;
+        // SAFETY: open, as just checked, and the kernel gave it to our caller alone.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Sends a signal by number.
+    ///
+    /// # Errors
+    /// `ESRCH` if the process has ended and was reaped.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        let fd = self.0.as_raw_fd();
+        // SAFETY: integers and a null pointer, which stands for "as kill(2)".
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                fd,
+                number,
+                std::ptr::null::<libc::siginfo_t>(),
+                0 as libc::c_long,
+            )
+        };
+        check(sent).map(drop)
+    }
+
+    /// Tells whether the process has ended; waits at most this many milliseconds, for ever if `None`.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn ended_within(&self, milliseconds: Option<u32>) -> io::Result<bool> {
+        let timeout = milliseconds
+            .map(|ms| Timespec { tv_sec: i64::from(ms / 1000), tv_nsec: i64::from(ms % 1000) * 1_000_000 });
+        loop {
+            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+            match poll(&mut fds, timeout.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => return Ok(other? > 0),
+            }
+        }
+    }
+
+    /// Waits for a child of ours and reaps it.
+    ///
+    /// # Errors
+    /// `ECHILD` if it is not our child or was reaped.
+    pub fn wait(&self) -> io::Result<Ended> {
+        loop {
+            match waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED) {
+                Err(rustix::io::Errno::INTR) | Ok(None) => {}
+                Ok(Some(status)) => return Ok(ended(&status)),
+                Err(err) => return Err(err.into()),
+            }
+        }
+    }
+
+    /// Reaps a child of ours if it has ended.
+    ///
+    /// # Errors
+    /// `ECHILD` if it is not our child or was reaped.
+    pub fn try_wait(&self) -> io::Result<Option<Ended>> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        Ok(waitid(WaitId::PidFd(self.0.as_fd()), options)?.map(|status| ended(&status)))
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Pidfd> for OwnedFd {
+    fn from(pidfd: Pidfd) -> Self {
+        pidfd.0
+    }
+}
+
+fn ended(status: &WaitIdStatus) -> Ended {
+    status
+        .exit_status()
+        .map(Ended::Exited)
+        .or_else(|| status.terminating_signal().map(Ended::Signaled))
+        .unwrap_or(Ended::Exited(255))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "reaped through the descriptor, which is the test")]
+    fn a_child_is_signalled_and_reaped_by_descriptor() {
+        let child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pidfd = Pidfd::open(child.id().cast_signed()).unwrap();
+        assert!(!pidfd.ended_within(Some(0)).unwrap());
+        pidfd.signal(15).unwrap();
+        assert!(pidfd.ended_within(None).unwrap());
+        let end = pidfd.wait().unwrap();
+        assert_eq!((end, end.code()), (Ended::Signaled(15), 143));
+        assert!(pidfd.signal(15).is_err());
+    }
+}
