@@ -1,1 +1,26 @@
 //! An OCI runtime: configuration to plan to process; cgroups, seccomp, capabilities, mounts, exec.
+//!
+//! The way of a container: [`Rootfs::overlay`] stacks its layers without mounting them anywhere,
+//! [`Cgroup::create`] makes its cgroups, [`start`] clones its first process, which builds the
+//! container's view of the world while the caller connects its network, and
+//! [`Starting::release`] lets it go on to exec. [`exec`](exec()) runs one more process in it.
+//!
+//! Promises: the host's mount table never grows; names of a container are resolved inside its
+//! root, once, to a descriptor; a security step that fails is fatal; nothing of ours is inherited.
+//! Refuses what a configuration asks for and this version cannot do, by name, instead of ignoring it.
+
+pub mod caps;
+pub mod cgroup;
+pub mod console;
+pub mod defaults;
+mod launch;
+mod plan;
+mod rootfs;
+pub mod seccomp;
+mod words;
+
+pub use cgroup::Cgroup;
+pub use console::Console;
+pub use launch::{Launch, Process, StartError, Starting, start};
+pub use plan::Plan;
+pub use rootfs::{Overlay, Rootfs};

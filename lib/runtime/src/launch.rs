@@ -1,0 +1,275 @@
+//! Start: from a plan to a process.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use child::{Failure, Spawn};
+use oci_spec::runtime::Spec;
+use rustix::pipe::{PipeFlags, pipe_with};
+use sys::pidfd::{Ended, Pidfd};
+use types::{Error, Kind, Result};
+
+use crate::console::Console;
+use crate::plan::{Inputs, Plan};
+use crate::{Cgroup, Rootfs};
+
+/// What a container is started from.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The configuration. Its `root.path` is not looked at: `rootfs` is the root.
+    pub spec: &'a Spec,
+    /// The root file system.
+    pub rootfs: &'a Rootfs,
+    /// Standard input, output and error of the program. With a console: its slave, three times.
+    ///
+    /// Pipes that the caller made for the program should belong to the program's user
+    /// (`fchown`), so that it can open `/dev/stdout`; descriptors of others are never touched.
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// A terminal, from [`Console::new`].
+    pub console: Option<&'a Console>,
+    /// The groups to start in.
+    pub cgroup: &'a Cgroup,
+    /// rtnetlink messages to send inside, once released (loopback, addresses, routes).
+    pub netlink: &'a [u8],
+}
+
+/// A container's first process, before its program. Dropped without release, it is killed and reaped.
+#[derive(Debug)]
+pub struct Starting(Option<Halfway>);
+
+struct Halfway {
+    plan: Plan,
+    pid: i32,
+    pidfd: Pidfd,
+    report: File,
+    gate: File,
+}
+
+impl std::fmt::Debug for Halfway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Halfway").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+/// A running program.
+#[derive(Debug)]
+pub struct Process {
+    pid: i32,
+    pidfd: Pidfd,
+}
+
+/// Why a program did not start.
+#[derive(Debug)]
+pub struct StartError {
+    /// 127 if the program is not there, 126 if it cannot be run, 125 for everything else.
+    pub status: u8,
+    /// In words.
+    pub error: Error,
+}
+
+impl From<Error> for StartError {
+    fn from(error: Error) -> Self {
+        Self { status: 125, error }
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.error)
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        error.error
+    }
+}
+
+/// Clones the container's first process, which builds mounts and namespaces on its own and then waits
+/// at its gate. Connect its network meanwhile: `pid()` names its network namespace from now on.
+///
+/// Failures of its steps are told by [`Starting::release`]. The caller should have one thread, blocked
+/// signals are unblocked in the child.
+///
+/// # Errors
+/// If the configuration cannot be done, or the kernel refuses the clone.
+pub fn start(launch: &Launch<'_>) -> Result<Starting> {
+    let (report, report_child) = pipe("report")?;
+    let (gate_child, gate) = pipe("gate")?;
+    let plan = Plan::new(
+        launch.spec,
+        &Inputs {
+            rootfs: launch.rootfs,
+            stdio: launch.stdio,
+            console: launch.console,
+            cgroup: launch.cgroup,
+            netlink: launch.netlink,
+            gate: gate_child.as_fd(),
+        },
+    )?;
+    if let Some(console) = launch.console {
+        let uid = launch.spec.process().as_ref().map_or(0, |process| process.user().uid());
+        console.give_to(uid)?;
+    }
+    let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
+    let not_ours = [report.as_raw_fd(), gate.as_raw_fd()];
+    let (pid, pidfd) = clone(&plan, cgroup, &report_child, &not_ours)?;
+    Ok(Starting(Some(Halfway { plan, pid, pidfd, report: report.into(), gate: gate.into() })))
+}
+
+/// Clones a process that walks the plan.
+pub(crate) fn clone(
+    plan: &Plan,
+    cgroup: Option<child::Fd>,
+    report: &OwnedFd,
+    not_ours: &[child::Fd],
+) -> Result<(i32, Pidfd)> {
+    let spawned = child::spawn(&Spawn {
+        namespaces: plan.namespaces,
+        cgroup,
+        ops: &plan.steps,
+        exec: &plan.exec,
+        report: report.as_raw_fd(),
+        not_ours,
+    })
+    .map_err(clone_error)?;
+    let pidfd = Pidfd::adopt(spawned.pidfd).map_err(|e| Error::io("hold process", e))?;
+    Ok((spawned.pid, pidfd))
+}
+
+fn clone_error(errno: child::Errno) -> Error {
+    let error = Error::io("clone process", std::io::Error::from_raw_os_error(errno));
+    match errno {
+        libc::EPERM => error.hint("containers are made by root; rootless ones are not supported yet"),
+        libc::EAGAIN => {
+            error.hint("a limit on processes was reached: see pids.max of the cgroup and ulimit -u")
+        }
+        libc::ENOSPC => error.hint("a limit on namespaces was reached: see /proc/sys/user/"),
+        _ => error,
+    }
+}
+
+pub(crate) fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd)> {
+    pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io(format!("make {what} pipe"), e))
+}
+
+impl Starting {
+    /// Its number in our pid namespace.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.0.as_ref().map_or(0, |half| half.pid)
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(|half| half.pidfd.as_fd())
+    }
+
+    /// Lets it go on, and waits until its program runs or it has failed.
+    ///
+    /// # Errors
+    /// Which step failed, and why; the process has been reaped.
+    pub fn release(mut self) -> std::result::Result<Process, StartError> {
+        let Some(mut half) = self.0.take() else {
+            return Err(Error::new(Kind::Conflict, "the process was released before").into());
+        };
+        // If it has died, the report says why; a broken pipe says nothing more.
+        let _broken = half.gate.write_all(&[1]);
+        drop(half.gate);
+        outcome(&half.plan, half.report, half.pid, half.pidfd)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(half) = self.0.take() {
+            // It may have ended by itself; in both cases it is reaped.
+            let _gone = half.pidfd.signal(libc::SIGKILL);
+            let _status = half.pidfd.wait();
+        }
+    }
+}
+
+/// Reads the report: nothing if the program runs, eight bytes if not.
+pub(crate) fn outcome(
+    plan: &Plan,
+    mut report: File,
+    pid: i32,
+    pidfd: Pidfd,
+) -> std::result::Result<Process, StartError> {
+    let mut bytes = [0; Failure::SIZE];
+    match report.read_exact(&mut bytes) {
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Process { pid, pidfd }),
+        other => other.map_err(|e| Error::io("read report of process", e))?,
+    }
+    let Failure { step, errno } = Failure::from_bytes(bytes);
+    // The verdict is the report; the process only has to be reaped.
+    let _status = pidfd.wait();
+    let step = usize::try_from(step).unwrap_or(usize::MAX);
+    Err(StartError { status: plan.status(step, errno), error: plan.error(step, errno) })
+}
+
+impl Plan {
+    /// The exit status for a failed step: from the errno of `execve(2)`, never from words.
+    fn status(&self, step: usize, errno: i32) -> u8 {
+        match errno {
+            _ if step < self.len() => 125,
+            libc::ENOENT | libc::ENOTDIR => 127,
+            _ => 126,
+        }
+    }
+}
+
+impl Process {
+    /// Its number in our pid namespace.
+    #[must_use]
+    pub const fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Its start time, which with the pid names it for all time of one boot.
+    ///
+    /// # Errors
+    /// If it was reaped.
+    pub fn start_time(&self) -> Result<u64> {
+        sys::process::start_time(self.pid).map_err(|e| Error::io("read start time of process", e))
+    }
+
+    /// Its descriptor; readable once it has ended.
+    #[must_use]
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn signal(&self, number: i32) -> Result<()> {
+        self.pidfd.signal(number).map_err(|e| Error::io(format!("send signal {number}"), e))
+    }
+
+    /// Waits for its end and reaps it.
+    ///
+    /// # Errors
+    /// If it was reaped before.
+    pub fn wait(&self) -> Result<Ended> {
+        self.pidfd.wait().map_err(|e| Error::io("wait for process", e))
+    }
+
+    /// Reaps it if it has ended.
+    ///
+    /// # Errors
+    /// If it was reaped before.
+    pub fn try_wait(&self) -> Result<Option<Ended>> {
+        self.pidfd.try_wait().map_err(|e| Error::io("wait for process", e))
+    }
+}

@@ -1,0 +1,248 @@
+//! A plan: the list of steps that turn a clone of this process into the container's first one.
+
+mod devices;
+mod identity;
+mod mounts;
+mod options;
+mod process;
+pub use process::DEFAULT_PATH;
+mod target;
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use child::{Exec, Op, Prepared};
+use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
+use rustix::fs::{Mode, OFlags};
+use types::{Error, Kind, Result};
+
+use crate::console::Console;
+use crate::{Cgroup, Rootfs};
+
+/// Strings and lists of a plan are owned by it.
+#[derive(Debug, Clone, Copy)]
+pub enum Owned {}
+
+impl Prepared for Owned {
+    type Text = CString;
+    type List<T> = Vec<T>;
+}
+
+/// One step.
+pub(crate) type Step = Op<Owned>;
+
+/// What will be done, in order; plain data that can say what each step is.
+#[allow(missing_debug_implementations, reason = "its steps describe themselves")]
+pub struct Plan {
+    /// `CLONE_NEW*`.
+    pub(crate) namespaces: u64,
+    /// What the child walks.
+    pub(crate) steps: Vec<Step>,
+    /// What it becomes.
+    pub(crate) exec: Exec<Owned>,
+    /// What the user calls the program.
+    pub(crate) program: String,
+    /// Strings that `exec` points to.
+    _strings: Vec<CString>,
+    /// Descriptors that `steps` name.
+    _fds: Vec<OwnedFd>,
+}
+
+/// What a plan is made from, besides the configuration.
+pub(crate) struct Inputs<'a> {
+    pub rootfs: &'a Rootfs,
+    pub stdio: [BorrowedFd<'a>; 3],
+    pub console: Option<&'a Console>,
+    pub cgroup: &'a Cgroup,
+    pub netlink: &'a [u8],
+    pub gate: BorrowedFd<'a>,
+}
+
+/// A plan while it grows.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub steps: Vec<Step>,
+    pub fds: Vec<OwnedFd>,
+    /// `/dev` is a tmpfs of ours that is to be filled.
+    pub own_dev: bool,
+    /// `/proc` is a procfs of ours.
+    pub own_proc: bool,
+}
+
+impl Draft {
+    pub fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    /// Keeps a descriptor open until the child has its copy.
+    pub fn hold(&mut self, fd: OwnedFd) -> child::Fd {
+        let raw = fd.as_raw_fd();
+        self.fds.push(fd);
+        raw
+    }
+}
+
+/// The order of the steps, with its reasons:
+///
+/// 1. Descriptors and signals first, so that nothing of the caller shows in what follows.
+/// 2. cgroups before any work, so that the work is accounted; the cgroup namespace after them,
+///    because its root is where its creator is at that moment.
+/// 3. The mount tree: propagation off before anything is mounted; the root; the mounts of the
+///    configuration in its order; kernel parameters while procfs is uncovered; then masks, then
+///    read-only paths, so that a mask below a read-only path is covered too; the root last, because
+///    mount points are created in it until then.
+/// 4. `pivot_root`, after which no path of the host has a name.
+/// 5. The gate: all above overlaps with what the parent does (attach the network). Then addresses.
+/// 6. Limits and the keyring while still privileged.
+/// 7. The bounding set while `CAP_SETPCAP` is there, then groups, then user, then capabilities; a
+///    filter comes before them if privileges may still be gained (it needs `CAP_SYS_ADMIN`), else
+///    last, so that it need not allow what precedes it.
+impl Plan {
+    pub(crate) fn new(spec: &Spec, inputs: &Inputs<'_>) -> Result<Self> {
+        let linux = spec.linux().clone().unwrap_or_default();
+        refuse_unsupported(spec, &linux)?;
+        let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
+        let spaces = Namespaces::of(&linux)?;
+        let mut draft = Draft::default();
+
+        draft.push(Step::CloseOnExec);
+        draft.push(Step::ResetSignals);
+        draft.push(Step::Umask(0));
+        if let Some(score) = process.oom_score_adj() {
+            draft.push(Step::OomScore(text(&score.to_string())?));
+        }
+        draft.steps.extend(inputs.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
+        if spaces.cgroup {
+            draft.push(Step::Unshare(libc::CLONE_NEWCGROUP));
+        }
+        for (fd, flags) in spaces.join {
+            let fd = draft.hold(fd);
+            draft.push(Step::Setns { fd, flags });
+        }
+        draft.push(Step::NewSession);
+
+        mounts::plan(spec, &linux, process.cwd(), inputs, &mut draft)?;
+
+        draft.push(Step::Gate(inputs.gate.as_raw_fd()));
+        if !inputs.netlink.is_empty() {
+            draft.push(Step::Netlink(inputs.netlink.to_vec()));
+        }
+        if let Some(name) = spec.hostname() {
+            draft.push(Step::Hostname(text(name)?));
+        }
+        if let Some(name) = spec.domainname() {
+            draft.push(Step::Domainname(text(name)?));
+        }
+        identity::plan(
+            process,
+            linux.seccomp().as_ref(),
+            inputs.stdio,
+            inputs.console.is_some(),
+            &mut draft,
+        )?;
+        Self::finish(spaces.new, draft, process)
+    }
+
+    /// Number of steps, the exec not counted.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Tells whether there is nothing to do before the exec.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    pub(crate) fn finish(
+        namespaces: u64,
+        draft: Draft,
+        process: &oci_spec::runtime::Process,
+    ) -> Result<Self> {
+        let (exec, strings, program) = process::program(process)?;
+        Ok(Self { namespaces, steps: draft.steps, exec, program, _strings: strings, _fds: draft.fds })
+    }
+}
+
+/// Namespaces to make and to join.
+struct Namespaces {
+    new: u64,
+    cgroup: bool,
+    join: Vec<(OwnedFd, i32)>,
+}
+
+impl Namespaces {
+    fn of(linux: &Linux) -> Result<Self> {
+        let mut spaces = Self { new: 0, cgroup: false, join: Vec::new() };
+        for space in linux.namespaces().iter().flatten() {
+            let flag = match space.typ() {
+                LinuxNamespaceType::Mount => libc::CLONE_NEWNS,
+                LinuxNamespaceType::Pid => libc::CLONE_NEWPID,
+                LinuxNamespaceType::Network => libc::CLONE_NEWNET,
+                LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
+                LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
+                LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
+                other => return Err(unsupported(format!("{other} namespace"))),
+            };
+            match space.path() {
+                Some(path) => spaces.join(path, flag)?,
+                None if flag == libc::CLONE_NEWCGROUP => spaces.cgroup = true,
+                None => spaces.new |= u64::from(flag.cast_unsigned()),
+            }
+        }
+        if spaces.new & u64::from(libc::CLONE_NEWNS.cast_unsigned()) == 0 {
+            return Err(unsupported("container in the host's mount namespace"));
+        }
+        Ok(spaces)
+    }
+
+    fn join(&mut self, path: &Path, flag: i32) -> Result<()> {
+        if matches!(flag, libc::CLONE_NEWNS | libc::CLONE_NEWPID) {
+            return Err(unsupported(format!("join of the namespace {path:?}")));
+        }
+        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| Error::io(format!("open namespace {path:?}"), e))?;
+        self.join.push((fd, flag));
+        Ok(())
+    }
+}
+
+/// Names what the configuration asks for and this version does not do, instead of ignoring it.
+fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
+    let maps = |maps: &Option<Vec<_>>| maps.as_ref().is_some_and(|maps| !maps.is_empty());
+    let process = spec.process().as_ref();
+    let asked: BTreeMap<&str, bool> = [
+        ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
+        ("hooks", spec.hooks().is_some()),
+        ("Intel RDT", linux.intel_rdt().is_some()),
+        ("personality", linux.personality().is_some()),
+        ("time offsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
+        ("memory policy", linux.memory_policy().is_some()),
+        ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
+        ("scheduler", process.is_some_and(|p| p.scheduler().is_some())),
+        ("I/O priority", process.is_some_and(|p| p.io_priority().is_some())),
+        ("AppArmor profile", process.is_some_and(|p| p.apparmor_profile().is_some())),
+        ("SELinux label", process.is_some_and(|p| p.selinux_label().is_some())),
+    ]
+    .into();
+    match asked.into_iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+/// A string for the kernel.
+pub(crate) fn text(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| invalid(format!("{text:?} holds a NUL byte")))
+}
+
+pub(crate) fn invalid(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(Kind::Invalid, what)
+}
+
+pub(crate) fn unsupported(what: impl std::fmt::Display) -> Error {
+    Error::new(Kind::Unsupported, format!("{what} is not supported yet"))
+}

@@ -1,0 +1,124 @@
+//! Who the process is and what it may do.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use child::Fd;
+use oci_spec::runtime::{LinuxSeccomp, PosixRlimitType, Process};
+use types::Result;
+
+use super::{Draft, Step, target, text};
+use crate::{caps, seccomp};
+
+/// Appends limits, identity, capabilities and the filter.
+pub fn plan(
+    process: &Process,
+    seccomp: Option<&LinuxSeccomp>,
+    stdio: [BorrowedFd<'_>; 3],
+    terminal: bool,
+    draft: &mut Draft,
+) -> Result<()> {
+    draft.push(Step::Umask(process.user().umask().unwrap_or(0o022)));
+    draft.push(Step::Keyring);
+    if process.cwd() != std::path::Path::new("/") {
+        draft.push(Step::Cwd(text(&target::inside(process.cwd())?)?));
+    }
+    let stdio = lifted(stdio, draft)?;
+    draft.push(Step::Stdio(stdio));
+    if terminal {
+        draft.push(Step::ControllingTerminal);
+    }
+    // After the last descriptor is opened: the limit may be on descriptors.
+    for limit in process.rlimits().iter().flatten() {
+        draft.push(Step::Rlimit { resource: rlimit(limit.typ()), soft: limit.soft(), hard: limit.hard() });
+    }
+    privileges(process, seccomp, draft)
+}
+
+fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Draft) -> Result<()> {
+    let user = process.user();
+    let held = held()?;
+    let set = |set: &Option<_>| set.as_ref().map_or(0, caps::mask) & held;
+    // Without a list there is nothing to keep: an OCI configuration names all that it wants.
+    let wanted = process.capabilities().clone();
+    let wanted = wanted.as_ref();
+    let bounding = wanted.map_or(0, |c| set(c.bounding()));
+    let permitted = wanted.map_or(0, |c| set(c.permitted()));
+    let effective = wanted.map_or(0, |c| set(c.effective())) & permitted;
+    let inheritable = wanted.map_or(0, |c| set(c.inheritable()));
+    let ambient = wanted.map_or(0, |c| set(c.ambient())) & permitted & inheritable;
+
+    let no_new = process.no_new_privileges().unwrap_or(false);
+    let filter = seccomp.map(seccomp::compile).transpose()?;
+    let install = |draft: &mut Draft, filter: Option<seccomp::Filter>| {
+        if let Some(filter) = filter {
+            draft.push(Step::Seccomp { flags: filter.flags, filter: filter.program });
+        }
+    };
+    draft.push(Step::Bounding(bounding));
+    // The primary group too: without it, a set-group-id program could shed a group that is denied
+    // something by a file's group bits (CVE-2022-2989 and its kin).
+    let mut groups = vec![user.gid()];
+    groups.extend(user.additional_gids().iter().flatten().filter(|gid| **gid != user.gid()));
+    draft.push(Step::Groups(groups));
+    draft.push(Step::Gid(user.gid()));
+    if no_new {
+        finish(user.uid(), effective, permitted, inheritable, ambient, draft);
+        draft.push(Step::NoNewPrivileges);
+        install(draft, filter);
+    } else {
+        install(draft, filter);
+        finish(user.uid(), effective, permitted, inheritable, ambient, draft);
+    }
+    Ok(())
+}
+
+fn finish(uid: u32, effective: u64, permitted: u64, inheritable: u64, ambient: u64, draft: &mut Draft) {
+    draft.push(Step::Uid(uid));
+    draft.push(Step::Capabilities { effective, permitted, inheritable });
+    if ambient != 0 {
+        draft.push(Step::Ambient(ambient));
+    }
+}
+
+/// What this process has itself: a set can only be narrowed, and `ALL` means all that can be given.
+fn held() -> Result<u64> {
+    let sets = rustix::thread::capabilities(None)
+        .map_err(|e| types::Error::io("read capabilities of this process", e))?;
+    Ok(sets.permitted.bits())
+}
+
+/// Standard descriptors that sit on each other's number (2 as 0, say) are moved out of the way first.
+fn lifted(stdio: [BorrowedFd<'_>; 3], draft: &mut Draft) -> Result<[Fd; 3]> {
+    let mut fds = [0; 3];
+    for (number, (slot, fd)) in (0..).zip(fds.iter_mut().zip(stdio)) {
+        *slot = fd.as_raw_fd();
+        if *slot < 3 && *slot != number {
+            let copy = rustix::io::fcntl_dupfd_cloexec(fd, 3)
+                .map_err(|e| types::Error::io("duplicate standard descriptor", e))?;
+            *slot = draft.hold(copy);
+        }
+    }
+    Ok(fds)
+}
+
+/// `RLIMIT_*` as the kernel numbers them.
+const fn rlimit(typ: PosixRlimitType) -> u32 {
+    match typ {
+        PosixRlimitType::RlimitCpu => libc::RLIMIT_CPU,
+        PosixRlimitType::RlimitFsize => libc::RLIMIT_FSIZE,
+        PosixRlimitType::RlimitData => libc::RLIMIT_DATA,
+        PosixRlimitType::RlimitStack => libc::RLIMIT_STACK,
+        PosixRlimitType::RlimitCore => libc::RLIMIT_CORE,
+        PosixRlimitType::RlimitRss => libc::RLIMIT_RSS,
+        PosixRlimitType::RlimitNproc => libc::RLIMIT_NPROC,
+        PosixRlimitType::RlimitNofile => libc::RLIMIT_NOFILE,
+        PosixRlimitType::RlimitMemlock => libc::RLIMIT_MEMLOCK,
+        PosixRlimitType::RlimitAs => libc::RLIMIT_AS,
+        PosixRlimitType::RlimitLocks => libc::RLIMIT_LOCKS,
+        PosixRlimitType::RlimitSigpending => libc::RLIMIT_SIGPENDING,
+        PosixRlimitType::RlimitMsgqueue => libc::RLIMIT_MSGQUEUE,
+        PosixRlimitType::RlimitNice => libc::RLIMIT_NICE,
+        PosixRlimitType::RlimitRtprio => libc::RLIMIT_RTPRIO,
+        PosixRlimitType::RlimitRttime => libc::RLIMIT_RTTIME,
+    }
+}

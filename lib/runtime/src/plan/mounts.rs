@@ -1,0 +1,213 @@
+//! The container's mount tree.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use child::{Follow, Keep, Kind, NewMount, Param, Target};
+use oci_spec::runtime::{Linux, Mount, Spec};
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use sys::mount::{MountAttr, set_attr};
+use types::{Error, Result};
+
+use super::options::Options;
+use super::target::{below, host_path, inside, refuse_proc, target};
+use super::{Draft, Inputs, Owned, Step, devices, invalid, text};
+
+/// Appends everything from the new mount namespace to the root switch.
+pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+    draft.push(Step::OpenNull);
+    draft.push(Step::Propagation(libc::MS_REC | propagation(linux)?));
+    draft.push(Step::AttachRoot(inputs.rootfs.fd().as_raw_fd()));
+    for mount in spec.mounts().iter().flatten() {
+        one(mount, linux, inputs, draft)?;
+    }
+    if inputs.console.is_some() && !draft.own_dev {
+        return Err(invalid("a terminal needs a \"/dev\" of type tmpfs"));
+    }
+    sysctls(linux, draft)?;
+    for path in linux.masked_paths().iter().flatten() {
+        draft.push(Step::Mask(text(&inside(Path::new(path))?)?));
+    }
+    for path in linux.readonly_paths().iter().flatten() {
+        draft.push(Step::ReadOnlyPath(text(&inside(Path::new(path))?)?));
+    }
+    if cwd != Path::new("/") {
+        draft.push(Step::MakeDir(target(&inside(cwd)?, Kind::Dir, Follow::InRoot)?));
+    }
+    if spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false) {
+        draft.push(Step::SealRoot);
+    }
+    draft.push(Step::Pivot);
+    Ok(())
+}
+
+fn propagation(linux: &Linux) -> Result<u64> {
+    Ok(match linux.rootfs_propagation().as_deref() {
+        None | Some("" | "private" | "rprivate") => libc::MS_PRIVATE,
+        Some("slave" | "rslave") => libc::MS_SLAVE,
+        Some(other) => return Err(super::unsupported(format!("root propagation {other:?}"))),
+    })
+}
+
+fn one(mount: &Mount, linux: &Linux, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+    let path = inside(mount.destination())?;
+    let options = Options::read(mount.options().as_deref().unwrap_or_default())?;
+    let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
+    if kind != "proc" || path != "proc" {
+        refuse_proc(&path)?;
+    }
+    match kind {
+        _ if options.bind => bind(mount, &path, &options, draft),
+        "bind" => bind(mount, &path, &Options { bind: true, ..options }, draft),
+        "cgroup" | "cgroup2" => cgroup(&path, &options, inputs, draft),
+        "devpts" => devpts(&path, options, inputs, draft),
+        "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
+        fs => {
+            let keep = match (fs, path.as_str()) {
+                ("proc", "proc") => Keep::Proc,
+                ("tmpfs", "dev") => Keep::Dev,
+                _ => Keep::No,
+            };
+            new(fs, &path, options, keep, draft)?;
+            draft.own_proc |= keep == Keep::Proc;
+            if keep == Keep::Dev {
+                draft.own_dev = true;
+                devices::plan(linux.devices().as_deref().unwrap_or_default(), draft)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// `/proc`, `/dev` and `/sys` are directories of the image that we mount system file systems on: a
+/// symbolic link there is an attack. Elsewhere links are part of an ordinary image.
+fn follow(path: &str) -> Follow {
+    let system = ["proc", "dev", "sys"].iter().any(|dir| below(path, dir));
+    if system { Follow::Never } else { Follow::InRoot }
+}
+
+fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) -> Result<()> {
+    draft.push(Step::Mount(NewMount {
+        fs: text(fs)?,
+        params: options.data,
+        attr: options.set,
+        at: target(path, Kind::Dir, follow(path))?,
+        keep,
+    }));
+    Ok(())
+}
+
+/// A tree of the host, cloned by descriptor now; attributes are set before anybody can see it.
+fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
+    let source =
+        mount.source().as_ref().ok_or_else(|| invalid(format!("mount on \"/{path}\" has no source")))?;
+    if !options.data.is_empty() {
+        let names: Vec<_> = options.data.iter().map(|p| p.key.to_string_lossy().into_owned()).collect();
+        return Err(invalid(format!("bind of {source:?} has options {names:?}")));
+    }
+    let failed = |e: rustix::io::Errno| Error::io(format!("bind {source:?} on \"/{path}\""), e);
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if options.recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = open_tree(CWD, &host_path(source)?, flags).map_err(failed)?;
+    // Private also where the host's mount is shared: otherwise what the container mounts below it
+    // would appear on the host.
+    let change = MountAttr { set: options.set, clear: options.clear, propagation: options.propagation };
+    set_attr(tree.as_fd(), change, true).map_err(|e| Error::io(format!("bind {source:?}"), e))?;
+    let at = bind_target(path, &tree).map_err(failed)??;
+    let tree = draft.hold(tree);
+    draft.push(Step::Move { tree, at });
+    Ok(())
+}
+
+fn bind_target(path: &str, tree: &OwnedFd) -> rustix::io::Result<Result<Target<Owned>>> {
+    let stat = rustix::fs::fstat(tree)?;
+    let dir = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
+    Ok(target(path, if dir { Kind::Dir } else { Kind::File }, follow(path)))
+}
+
+/// With a terminal, its devpts was made by the parent; else a fresh one.
+fn devpts(path: &str, options: Options, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+    let terminal = inputs.console.and_then(|console| Some((console.devpts()?, console.slave())));
+    match terminal {
+        Some((devpts, slave)) if path == "dev/pts" => {
+            let at = target(path, Kind::Dir, Follow::Never)?;
+            draft.push(Step::Move { tree: devpts.as_raw_fd(), at });
+            draft.push(Step::Console(slave.as_raw_fd()));
+            Ok(())
+        }
+        _ => new("devpts", path, options, Keep::No, draft),
+    }
+}
+
+/// cgroup v2 is one file system. Of v1 only the controllers that the container has a group in are
+/// shown, because the others would show the host's.
+fn cgroup(path: &str, options: &Options, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+    let plain = |set| Options { set, ..Options::default() };
+    if inputs.cgroup.is_unified() {
+        return new("cgroup2", path, plain(options.set), Keep::No, draft);
+    }
+    let mut dir = plain(options.set & !MountAttr::RDONLY);
+    dir.data.push(Param { key: text("mode")?, value: Some(text("755")?) });
+    new("tmpfs", path, dir, Keep::No, draft)?;
+    if inputs.cgroup.has_v2() {
+        new("cgroup2", &format!("{path}/unified"), plain(options.set), Keep::No, draft)?;
+    }
+    for controller in inputs.cgroup.controllers() {
+        let mut hierarchy = plain(options.set);
+        hierarchy.data.push(Param { key: text(controller)?, value: None });
+        new("cgroup", &format!("{path}/{controller}"), hierarchy, Keep::No, draft)?;
+    }
+    if options.read_only() {
+        draft.push(Step::SealMount(text(path)?));
+    }
+    Ok(())
+}
+
+fn sysctls(linux: &Linux, draft: &mut Draft) -> Result<()> {
+    let mut all: Vec<_> = linux.sysctl().iter().flatten().collect();
+    all.sort();
+    if !all.is_empty() && !draft.own_proc {
+        return Err(invalid("kernel parameters need a \"/proc\" of the container's own"));
+    }
+    for (name, value) in all {
+        namespaced(name, linux)?;
+        let file = format!("sys/{}", name.replace('.', "/"));
+        draft.push(Step::Sysctl { name: text(&file)?, value: text(value)? });
+    }
+    Ok(())
+}
+
+/// Only parameters that belong to a namespace of the container's own: others would change the host.
+fn namespaced(name: &str, linux: &Linux) -> Result<()> {
+    use oci_spec::runtime::LinuxNamespaceType as Type;
+    let own =
+        |typ| linux.namespaces().iter().flatten().any(|space| space.typ() == typ && space.path().is_none());
+    let ipc = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    let space = match name {
+        _ if name.contains('/') || name.contains("..") => {
+            return Err(invalid(format!("bad kernel parameter {name:?}")));
+        }
+        _ if name.starts_with("net.") => Type::Network,
+        _ if ipc.contains(&name) || name.starts_with("fs.mqueue.") => Type::Ipc,
+        "kernel.domainname" => Type::Uts,
+        _ => return Err(invalid(format!("kernel parameter {name:?} belongs to the host"))),
+    };
+    if own(space) {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "kernel parameter {name:?} would change the host: the container shares its {space} namespace"
+    )))
+}

@@ -1,0 +1,144 @@
+//! The root file system: layers stacked by overlayfs, detached from every mount table.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_fd,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, open_tree,
+};
+use sys::mount::{MountAttr, set_attr};
+use types::{Context, Error, Kind, Result};
+
+/// What to stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlay<'a> {
+    /// Read-only layers, top first. Directories opened for reading (not `O_PATH`).
+    pub lowers: &'a [BorrowedFd<'a>],
+    /// The writable layer.
+    pub upper: BorrowedFd<'a>,
+    /// An empty directory on the same file system as `upper`.
+    pub work: BorrowedFd<'a>,
+    /// Nothing of it must survive a crash: no sync when it goes away.
+    pub volatile: bool,
+}
+
+/// A root file system that no mount table has. It is mounted by [`crate::start`] in the container's
+/// own mount namespace only; drop it afterwards, or it keeps the layers busy.
+#[derive(Debug)]
+pub struct Rootfs(OwnedFd);
+
+impl Rootfs {
+    /// Stacks layers.
+    ///
+    /// # Errors
+    /// If there are no layers or too many for this kernel, or the kernel refuses.
+    pub fn overlay(overlay: &Overlay<'_>) -> Result<Self> {
+        if overlay.lowers.is_empty() {
+            return Err(Error::new(Kind::Invalid, "stack layers: there are none"));
+        }
+        let fs = match by_descriptor(overlay) {
+            Err(Errno::INVAL | Errno::BADF) => match by_name(overlay) {
+                Err(Errno::INVAL) => in_one_string(overlay)?,
+                other => other.map_err(|e| Error::io("stack layers", e))?,
+            },
+            other => other.map_err(|e| Error::io("stack layers", e))?,
+        };
+        let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+            .map_err(|e| Error::io("stack layers", e))?;
+        Ok(Self(tree))
+    }
+
+    /// Uses a directory tree as it is; what the container writes goes into it.
+    ///
+    /// # Errors
+    /// If it cannot be cloned.
+    pub fn directory(dir: BorrowedFd<'_>) -> Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(dir, "", flags).map_err(|e| Error::io("clone root directory", e))?;
+        let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+        set_attr(tree.as_fd(), private, true).context("make root directory private")?;
+        Ok(Self(tree))
+    }
+
+    /// The detached mount. Names are resolved in it with `openat2` and `RESOLVE_IN_ROOT`.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Linux 6.13 takes descriptors.
+fn by_descriptor(overlay: &Overlay<'_>) -> Result<OwnedFd, Errno> {
+    let fs = open()?;
+    for lower in overlay.lowers {
+        fsconfig_set_fd(&fs, "lowerdir+", lower)?;
+    }
+    fsconfig_set_fd(&fs, "upperdir", overlay.upper)?;
+    fsconfig_set_fd(&fs, "workdir", overlay.work)?;
+    finish(&fs, overlay.volatile)?;
+    Ok(fs)
+}
+
+/// Linux 6.5 takes one layer at a time, by name.
+fn by_name(overlay: &Overlay<'_>) -> Result<OwnedFd, Errno> {
+    let fs = open()?;
+    for lower in overlay.lowers {
+        fsconfig_set_string(&fs, "lowerdir+", name(*lower))?;
+    }
+    fsconfig_set_string(&fs, "upperdir", name(overlay.upper))?;
+    fsconfig_set_string(&fs, "workdir", name(overlay.work))?;
+    finish(&fs, overlay.volatile)?;
+    Ok(fs)
+}
+
+/// Before that, all layers go into one value of at most 255 bytes. From inside `/proc/self/fd` a
+/// layer's name is only its number, so that some sixty fit.
+fn in_one_string(overlay: &Overlay<'_>) -> Result<OwnedFd> {
+    let lowers: Vec<_> = overlay.lowers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+    let lowers = lowers.join(":");
+    if lowers.len() > 255 {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("stack {} layers: too many for this kernel", overlay.lowers.len()),
+        )
+        .hint("Linux 6.5 and later stack up to 500"));
+    }
+    let dir = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let back = rustix::fs::open(".", dir, Mode::empty()).map_err(|e| Error::io("open \".\"", e))?;
+    rustix::process::chdir("/proc/self/fd").map_err(|e| Error::io("enter \"/proc/self/fd\"", e))?;
+    let made = (|| {
+        let fs = open()?;
+        fsconfig_set_string(&fs, "lowerdir", lowers)?;
+        fsconfig_set_string(&fs, "upperdir", name(overlay.upper))?;
+        fsconfig_set_string(&fs, "workdir", name(overlay.work))?;
+        finish(&fs, overlay.volatile)?;
+        Ok::<_, Errno>(fs)
+    })();
+    rustix::process::fchdir(back).map_err(|e| Error::io("return to \".\"", e))?;
+    made.map_err(|e| Error::io("stack layers", e))
+}
+
+fn open() -> Result<OwnedFd, Errno> {
+    fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+}
+
+/// Options that make a stack mean the same on every host, whatever its module defaults are: layers
+/// come from strangers, so no attribute in them may redirect a name.
+fn finish(fs: &OwnedFd, volatile: bool) -> Result<(), Errno> {
+    fsconfig_set_string(fs, "redirect_dir", "nofollow")?;
+    fsconfig_set_string(fs, "metacopy", "off")?;
+    fsconfig_set_string(fs, "index", "off")?;
+    if volatile {
+        fsconfig_set_flag(fs, "volatile")?;
+    }
+    fsconfig_create(fs)
+}
+
+fn name(fd: BorrowedFd<'_>) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}

@@ -1,0 +1,177 @@
+//! Seccomp: an OCI profile becomes a BPF program.
+//!
+//! Native system calls only: a program of another architecture (i386, x32) is not filtered by number
+//! or argument in any useful way (`socketcall`), so it is refused whole. A call that is newer than
+//! our table gets `ENOSYS`, so that programs fall back as on an older kernel.
+
+#[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, reason = "checked on every architecture"))]
+mod aarch64;
+mod bpf;
+mod default;
+mod tree;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "checked on every architecture"))]
+mod x86_64;
+
+pub use default::profile;
+
+use std::collections::BTreeMap;
+
+use libc::sock_filter;
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
+use types::{Error, Kind, Result};
+
+use crate::plan::{invalid, unsupported};
+use bpf::Rule;
+
+#[cfg(target_arch = "aarch64")]
+use aarch64::TABLE;
+#[cfg(target_arch = "x86_64")]
+use x86_64::TABLE;
+
+/// `AUDIT_ARCH_*` of this build.
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xc000_003e;
+/// `AUDIT_ARCH_*` of this build.
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xc000_00b7;
+
+/// A filter that the kernel takes.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// `SECCOMP_FILTER_FLAG_*`.
+    pub flags: u32,
+    /// The program.
+    pub program: Vec<sock_filter>,
+}
+
+/// Compiles a profile.
+///
+/// Of several rules for one call, those with conditions are tried first, in their order; then the
+/// one without; then the default. Names that this architecture does not have are skipped.
+///
+/// # Errors
+/// `Unsupported` for what needs a listener, `Invalid` for a condition on an argument that is not there.
+pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
+    if profile.listener_path().is_some() {
+        return Err(unsupported("seccomp listener"));
+    }
+    let default = action(profile.default_action(), profile.default_errno_ret())?;
+    let mut calls: BTreeMap<u32, Call> = BTreeMap::new();
+    for entry in profile.syscalls().iter().flatten() {
+        let action = action(entry.action(), entry.errno_ret())?;
+        let rule = rule(entry, action)?;
+        for number in entry.names().iter().filter_map(|name| number(name)) {
+            calls.entry(number).or_default().add(rule.as_ref(), action);
+        }
+    }
+    let program = tree::program(ARCH, &segments(calls, default))?;
+    Ok(Filter { flags: flags(profile), program })
+}
+
+/// Returns the number of a system call on this machine.
+#[must_use]
+pub fn number(name: &str) -> Option<u32> {
+    let at = TABLE.binary_search_by_key(&name, |(name, _)| name).ok()?;
+    TABLE.get(at).map(|(_, number)| *number)
+}
+
+/// The rules for one call.
+#[derive(Debug, Default)]
+struct Call {
+    conditional: Vec<Rule>,
+    always: Option<u32>,
+}
+
+impl Call {
+    fn add(&mut self, rule: Option<&Rule>, action: u32) {
+        match rule {
+            Some(rule) => self.conditional.push(rule.clone()),
+            None => {
+                self.always.get_or_insert(action);
+            }
+        }
+    }
+}
+
+/// What applies from `start` up to the start of the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    start: u32,
+    conditional: Vec<Rule>,
+    otherwise: u32,
+}
+
+/// Merges neighbours that mean the same, so that the search is short.
+fn segments(calls: BTreeMap<u32, Call>, default: u32) -> Vec<Segment> {
+    let plain = |start, otherwise| Segment { start, conditional: Vec::new(), otherwise };
+    let mut all = vec![plain(0, default)];
+    for (number, call) in calls {
+        all.push(Segment {
+            start: number,
+            conditional: call.conditional,
+            otherwise: call.always.unwrap_or(default),
+        });
+        all.push(plain(number + 1, default));
+    }
+    // The x32 bit is above all numbers, so this covers that too.
+    let newest = TABLE.iter().map(|(_, number)| *number).max().unwrap_or(0);
+    let unknown = if default & ACTION == ERRNO { ERRNO | libc::ENOSYS.cast_unsigned() } else { default };
+    all.push(plain(newest + 1, unknown));
+    all.sort_by_key(|segment| segment.start);
+    let mut merged: Vec<Segment> = Vec::with_capacity(all.len());
+    for segment in all {
+        match merged.last_mut() {
+            Some(last) if last.start == segment.start => *last = segment,
+            Some(last) if last.conditional == segment.conditional && last.otherwise == segment.otherwise => {}
+            _ => merged.push(segment),
+        }
+    }
+    merged
+}
+
+const ACTION: u32 = 0xffff_0000;
+const ERRNO: u32 = 0x0005_0000;
+
+/// `SECCOMP_RET_*` with its data.
+fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
+    let data = errno.unwrap_or_else(|| libc::EPERM.cast_unsigned());
+    if data > 4095 {
+        return Err(invalid(format!("seccomp error number {data} is out of range")));
+    }
+    Ok(match action {
+        LinuxSeccompAction::ScmpActKill | LinuxSeccompAction::ScmpActKillThread => 0,
+        LinuxSeccompAction::ScmpActKillProcess => 0x8000_0000,
+        LinuxSeccompAction::ScmpActTrap => 0x0003_0000,
+        LinuxSeccompAction::ScmpActErrno => ERRNO | data,
+        LinuxSeccompAction::ScmpActTrace => 0x7ff0_0000 | data,
+        LinuxSeccompAction::ScmpActLog => 0x7ffc_0000,
+        LinuxSeccompAction::ScmpActAllow => 0x7fff_0000,
+        LinuxSeccompAction::ScmpActNotify => return Err(unsupported("seccomp notification")),
+    })
+}
+
+fn rule(entry: &LinuxSyscall, action: u32) -> Result<Option<Rule>> {
+    let args = entry.args().as_deref().unwrap_or_default();
+    if args.is_empty() {
+        return Ok(None);
+    }
+    if let Some(arg) = args.iter().find(|arg| arg.index() > 5) {
+        return Err(Error::new(Kind::Invalid, format!("seccomp condition on argument {}", arg.index())));
+    }
+    Ok(Some(Rule::new(args, action)))
+}
+
+fn flags(profile: &LinuxSeccomp) -> u32 {
+    profile.flags().iter().flatten().fold(0, |flags, flag| {
+        flags
+            | match flag {
+                LinuxSeccompFilterFlag::SeccompFilterFlagLog => 2,
+                LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => 4,
+                // One thread calls; there is nobody to synchronize with, and no listener.
+                _ => 0,
+            }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The compiled program is run here by a small interpreter, so that verdicts are checked without
+//! a kernel.
+
+use super::*;
+use oci_spec::runtime::{LinuxSeccompArgBuilder, LinuxSeccompOperator as Op};
+
+const ALLOW: u32 = 0x7fff_0000;
+
+fn run(program: &[sock_filter], arch: u32, number: u32, args: [u64; 6]) -> u32 {
+    let mut data = Vec::new();
+    data.extend(number.to_ne_bytes());
+    data.extend(arch.to_ne_bytes());
+    data.extend(0u64.to_ne_bytes());
+    args.iter().for_each(|arg| data.extend(arg.to_ne_bytes()));
+    let word = |at: u32| u32::from_ne_bytes(data[at as usize..at as usize + 4].try_into().unwrap());
+    let (mut pc, mut a) = (0usize, 0u32);
+    loop {
+        let insn = program[pc];
+        pc += 1;
+        let go = |yes: bool| usize::from(if yes { insn.jt } else { insn.jf });
+        match insn.code {
+            0x20 => a = word(insn.k),
+            0x54 => a &= insn.k,
+            0x05 => pc += insn.k as usize,
+            0x15 => pc += go(a == insn.k),
+            0x25 => pc += go(a > insn.k),
+            0x35 => pc += go(a >= insn.k),
+            0x06 => return insn.k,
+            other => panic!("unknown opcode {other:#x}"),
+        }
+    }
+}
+
+fn default_verdict(name: &str, args: [u64; 6]) -> u32 {
+    let filter = compile(&profile(&crate::caps::DEFAULT.into_iter().collect()).unwrap()).unwrap();
+    run(&filter.program, ARCH, number(name).unwrap(), args)
+}
+
+const fn errno(number: i32) -> u32 {
+    ERRNO | number.cast_unsigned()
+}
+
+#[test]
+fn tables_are_sorted_so_that_halving_finds_everything() {
+    for table in [TABLE, aarch64::TABLE] {
+        assert!(table.is_sorted_by_key(|(name, _)| name));
+    }
+    assert_eq!(number("io_uring_setup"), Some(425));
+    assert_eq!(number("no_such_call"), None);
+}
+
+#[test]
+fn every_number_gets_the_verdict_of_its_name() {
+    let filter = compile(&profile(&crate::caps::DEFAULT.into_iter().collect()).unwrap()).unwrap();
+    let rules = profile(&crate::caps::DEFAULT.into_iter().collect()).unwrap();
+    let plain: std::collections::BTreeSet<u32> = rules
+        .syscalls()
+        .iter()
+        .flatten()
+        .filter(|rule| rule.args().is_none() && rule.action() == LinuxSeccompAction::ScmpActAllow)
+        .flat_map(|rule| rule.names().iter().filter_map(|name| number(name)))
+        .collect();
+    for (name, number) in TABLE {
+        let verdict = run(&filter.program, ARCH, *number, [u64::MAX; 6]);
+        let allowed = plain.contains(number);
+        assert_eq!(verdict == ALLOW, allowed, "{name}");
+    }
+}
+
+#[test]
+fn arguments_decide_where_they_should() {
+    assert_eq!(default_verdict("socket", [38, 0, 0, 0, 0, 0]), errno(libc::EPERM));
+    assert_eq!(default_verdict("socket", [0x1_0000_0028, 0, 0, 0, 0, 0]), errno(libc::EPERM));
+    assert_eq!(default_verdict("socket", [2, 1, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(default_verdict("ioctl", [0, 0x5412, 0, 0, 0, 0]), errno(libc::EPERM));
+    assert_eq!(default_verdict("ioctl", [0, 0xffff_ffff_0000_541c, 0, 0, 0, 0]), errno(libc::EPERM));
+    assert_eq!(default_verdict("ioctl", [0, 0x5401, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(default_verdict("clone", [0x1000_0000, 0, 0, 0, 0, 0]), errno(libc::EPERM));
+    assert_eq!(default_verdict("clone", [0x11, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(default_verdict("clone3", [0; 6]), errno(libc::ENOSYS));
+    assert_eq!(default_verdict("personality", [8, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(default_verdict("personality", [0x40_0000, 0, 0, 0, 0, 0]), errno(libc::EPERM));
+    for refused in ["io_uring_setup", "userfaultfd", "keyctl", "add_key", "mount", "unshare", "bpf", "setns"]
+    {
+        assert_eq!(default_verdict(refused, [0; 6]), errno(libc::EPERM), "{refused}");
+    }
+}
+
+#[test]
+fn foreign_and_future_calls_are_not_let_through() {
+    let filter = compile(&profile(&Default::default()).unwrap()).unwrap();
+    assert_eq!(run(&filter.program, 0x4000_0003, 1, [0; 6]), 0x8000_0000, "i386");
+    assert_eq!(run(&filter.program, ARCH, 0x4000_0001, [0; 6]), errno(libc::ENOSYS), "x32");
+    assert_eq!(run(&filter.program, ARCH, 9999, [0; 6]), errno(libc::ENOSYS), "future");
+}
+
+#[test]
+fn comparisons_see_all_64_bits() {
+    let big = 0x1_0000_0005;
+    let cases = [
+        (Op::ScmpCmpEq, [false, true, false]),
+        (Op::ScmpCmpNe, [true, false, true]),
+        (Op::ScmpCmpLt, [true, false, false]),
+        (Op::ScmpCmpLe, [true, true, false]),
+        (Op::ScmpCmpGt, [false, false, true]),
+        (Op::ScmpCmpGe, [false, true, true]),
+    ];
+    for (op, wanted) in cases {
+        let rule = one_rule(op, big, None);
+        for (value, wanted) in [big - 1, big, big + 1].into_iter().zip(wanted) {
+            assert_eq!(run(&rule, ARCH, 0, [value, 0, 0, 0, 0, 0]) == ALLOW, wanted, "{op:?} {value:#x}");
+        }
+        // The low half alone must not decide.
+        let far = run(&rule, ARCH, 0, [0x2_0000_0005, 0, 0, 0, 0, 0]) == ALLOW;
+        assert_eq!(far, matches!(op, Op::ScmpCmpNe | Op::ScmpCmpGt | Op::ScmpCmpGe), "{op:?}");
+    }
+    let masked = one_rule(Op::ScmpCmpMaskedEq, 0xff00_0000_0000_00ff, Some(0x0100_0000_0000_0001));
+    assert_eq!(run(&masked, ARCH, 0, [0x01ab_0000_0000_ff01, 0, 0, 0, 0, 0]), ALLOW);
+    assert_ne!(run(&masked, ARCH, 0, [0x01ab_0000_0000_ff02, 0, 0, 0, 0, 0]), ALLOW);
+}
+
+fn one_rule(op: Op, value: u64, second: Option<u64>) -> Vec<sock_filter> {
+    let mut builder = LinuxSeccompArgBuilder::default().index(0usize).value(value).op(op);
+    if let Some(second) = second {
+        builder = builder.value_two(second);
+    }
+    let arg = builder.build().unwrap();
+    let rule = Rule::new(&[arg], ALLOW);
+    let segment = Segment { start: 0, conditional: vec![rule], otherwise: errno(libc::EPERM) };
+    tree::program(ARCH, &[segment]).unwrap()
+}

@@ -1,0 +1,108 @@
+//! What each step is, in words; and what errno does not say.
+
+use child::{Follow, Op, Target};
+use types::Error;
+
+use crate::plan::{Owned, Plan, Step};
+
+impl Plan {
+    /// Returns what a step does, such as `mount proc on "/proc"`. The step after the last is the exec.
+    #[must_use]
+    pub fn describe(&self, step: usize) -> String {
+        self.steps.get(step).map_or_else(|| format!("run {:?}", self.program), describe)
+    }
+
+    /// Returns the error for a step that failed.
+    pub(crate) fn error(&self, step: usize, errno: i32) -> Error {
+        let error = Error::io(self.describe(step), std::io::Error::from_raw_os_error(errno));
+        match self.steps.get(step).map_or_else(|| exec_hint(&self.program, errno), |op| hint(op, errno)) {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+fn describe(step: &Step) -> String {
+    let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
+    match step {
+        Op::CloseOnExec | Op::Close(_) => "close descriptors".into(),
+        Op::ResetSignals => "reset signals".into(),
+        Op::JoinCgroup(_) => "join cgroup".into(),
+        Op::Setns { .. } => "join namespaces".into(),
+        Op::Unshare(_) => "make namespaces".into(),
+        Op::NewSession => "start session".into(),
+        Op::NotDumpable => "hide process".into(),
+        Op::OomScore(value) => format!("set OOM score to {:?}", text(value)),
+        Op::Propagation(_) => "make mounts private".into(),
+        Op::AttachRoot(_) => "mount root file system".into(),
+        Op::OpenNull => "open \"/dev/null\" of the host".into(),
+        Op::Mount(new) => format!("mount {} on {}", text(&new.fs), at(&new.at)),
+        Op::Move { at: target, .. } => format!("mount on {}", at(target)),
+        Op::MakeDir(target) => format!("create directory {}", at(target)),
+        Op::DevDir { name, .. } | Op::DevNode { name, .. } | Op::DevLink { name, .. } => {
+            format!("create \"/dev/{}\"", text(name))
+        }
+        Op::Console(_) => "bind the terminal on \"/dev/console\"".into(),
+        Op::Sysctl { name, .. } => format!("set kernel parameter \"/proc/{}\"", text(name)),
+        Op::Mask(path) => format!("mask \"/{}\"", text(path)),
+        Op::ReadOnlyPath(path) | Op::SealMount(path) => format!("make \"/{}\" read-only", text(path)),
+        Op::SealRoot => "make root file system read-only".into(),
+        Op::Pivot => "change root".into(),
+        Op::Gate(_) => "wait for release".into(),
+        Op::Netlink(_) => "configure network".into(),
+        Op::Hostname(name) => format!("set host name {:?}", text(name)),
+        Op::Domainname(name) => format!("set domain name {:?}", text(name)),
+        Op::Rlimit { resource, .. } => format!("set resource limit {resource}"),
+        Op::Umask(_) => "set umask".into(),
+        Op::Keyring => "join new session keyring".into(),
+        Op::Cwd(path) => format!("enter working directory \"/{}\"", text(path)),
+        Op::Stdio(_) => "connect standard descriptors".into(),
+        Op::ControllingTerminal => "take controlling terminal".into(),
+        Op::Bounding(_) => "drop bounding capabilities".into(),
+        Op::Groups(_) => "set supplementary groups".into(),
+        Op::Gid(gid) => format!("become group {gid}"),
+        Op::Uid(uid) => format!("become user {uid}"),
+        Op::Capabilities { .. } => "set capabilities".into(),
+        Op::Ambient(_) => "set ambient capabilities".into(),
+        Op::NoNewPrivileges => "give up new privileges".into(),
+        Op::Seccomp { .. } => "install seccomp filter".into(),
+    }
+}
+
+fn at(target: &Target<Owned>) -> String {
+    format!("\"/{}\"", target.path.to_string_lossy())
+}
+
+/// What to say where errno misleads.
+fn hint(step: &Step, errno: i32) -> Option<&'static str> {
+    let target = match step {
+        Op::Mount(new) => Some(&new.at),
+        Op::Move { at, .. } => Some(at),
+        _ => None,
+    };
+    match (step, errno) {
+        (Op::Gate(_), libc::ECANCELED) => Some("whoever started it is gone"),
+        (Op::Pivot, libc::EINVAL) => Some("the host's root is an initramfs: boot into a real root first"),
+        (Op::Cwd(_), libc::EXDEV | libc::ELOOP) => {
+            Some("a working directory outside of the container is refused")
+        }
+        _ if target.is_none() => None,
+        (_, libc::ELOOP) if target.is_some_and(|t| t.follow == Follow::Never) => {
+            Some("the image has a symbolic link there, which would lead this mount elsewhere")
+        }
+        (_, libc::EXDEV) => Some("the image leads this mount into /proc"),
+        (_, libc::ENOTDIR) => Some("one of source and target is a directory and the other is not"),
+        (_, libc::ENOSPC) => Some("too many mounts, not a full disk: see /proc/sys/fs/mount-max"),
+        _ => None,
+    }
+}
+
+fn exec_hint(program: &str, errno: i32) -> Option<&'static str> {
+    match errno {
+        libc::ENOENT if !program.contains('/') => Some("no such program in the container's PATH"),
+        libc::ENOENT => Some("if the file is there, its interpreter or dynamic linker is not"),
+        libc::EACCES => Some("it is not executable, or is a directory, or lies on a noexec mount"),
+        libc::ENOEXEC => Some("no program for this machine: wrong architecture, or a script without \"#!\""),
+        _ => None,
+    }
+}
