@@ -2,19 +2,9 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
-use serde::Serialize;
+use types::out::Record;
 
 use crate::Exit;
-
-/// A record that can be listed.
-pub trait Record: Serialize {
-    /// The column heads of the table.
-    const HEADS: &'static [&'static str];
-    /// The cells of the table, one a head.
-    fn cells(&self) -> Vec<String>;
-    /// What `-q` prints.
-    fn id(&self) -> &str;
-}
 
 /// The output options of a tool that lists.
 #[derive(Debug, Clone, Copy, clap::Args)]

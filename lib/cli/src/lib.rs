@@ -11,6 +11,6 @@ mod store_args;
 
 pub use container::{ContainerArgs, ImageArgs};
 pub use exit::{Exit, main, main_run, report, tool_name};
-pub use format::{Format, Record, Writer};
+pub use format::{Format, Writer};
 pub use operands::{Operands, one};
 pub use store_args::StoreArgs;

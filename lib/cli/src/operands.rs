@@ -19,6 +19,12 @@ pub struct Operands {
 }
 
 impl Operands {
+    /// Operands that a tool has taken by itself, since it can do without any.
+    #[must_use]
+    pub fn of(names: Vec<String>) -> Self {
+        Self { names, null: false }
+    }
+
     /// All names, with `-` replaced by what stdin holds. Nothing on stdin is no error: nothing to do.
     ///
     /// # Errors

@@ -103,7 +103,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let (dir, store) = scratch();
-            crate::create(&store, "data", std::collections::BTreeMap::new()).unwrap();
+            crate::create(&store, "data", &std::collections::BTreeMap::new()).unwrap();
             let srv = dir.path().join("image/srv");
             fs::create_dir_all(srv.join("sub")).unwrap();
             fs::write(srv.join("page"), "hello").unwrap();

@@ -15,6 +15,6 @@ mod resolve;
 mod tree;
 
 pub use copy::copy_up;
-pub use named::{Volume, create, list, remove, users};
+pub use named::{Volume, create, create_anonymous, list, remove, users};
 pub use prepare::{Prepared, add_image_volumes, prepare};
 pub use resolve::resolve;

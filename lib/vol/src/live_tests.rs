@@ -154,7 +154,7 @@ fn a_volume_is_bound_by_its_name() {
     let spec = MountSpec::new(Source::Volume("data".into()), "/data".into());
     let err = ctr.bind(&spec).unwrap_err();
     assert_eq!(text(&err), "bind on \"/data\": no such volume: \"data\"");
-    crate::create(&ctr.store, "data", std::collections::BTreeMap::new()).unwrap();
+    crate::create(&ctr.store, "data", &std::collections::BTreeMap::new()).unwrap();
     ctr.bind(&spec).unwrap();
     fs::write(ctr.inside("/data/x"), "").unwrap();
     assert!(ctr.store.absolute(&ctr.store.volume_data("data")).join("x").exists());

@@ -20,28 +20,49 @@ pub struct Volume {
     pub path: PathBuf,
 }
 
+impl From<Volume> for types::out::vol_ls::Volume {
+    fn from(volume: Volume) -> Self {
+        Self {
+            name: volume.name,
+            driver: "local",
+            mountpoint: volume.path,
+            created_at: volume.record.created,
+            labels: volume.record.labels,
+            anonymous: volume.record.anonymous,
+        }
+    }
+}
+
 /// Makes a volume; `false` if there is one of that name, which stays as it is.
 ///
 /// # Errors
 /// `Invalid` if no volume can have that name.
-pub fn create(store: &Store, volume: &str, labels: BTreeMap<String, String>) -> Result<bool> {
+pub fn create(store: &Store, volume: &str, labels: &BTreeMap<String, String>) -> Result<bool> {
     name::check("volume", volume)?;
     create_as(store, volume, labels, false)
 }
 
 /// Makes a volume that nobody named, and returns the name it gets: that of an id.
-pub(crate) fn create_anonymous(store: &Store) -> Result<String> {
+///
+/// # Errors
+/// If the store cannot be written.
+pub fn create_anonymous(store: &Store, labels: &BTreeMap<String, String>) -> Result<String> {
     loop {
         let Some(volume) = name::id(&random()) else { continue };
-        if create_as(store, &volume, BTreeMap::new(), true)? {
+        if create_as(store, &volume, labels, true)? {
             return Ok(volume);
         }
     }
 }
 
-fn create_as(store: &Store, volume: &str, labels: BTreeMap<String, String>, anonymous: bool) -> Result<bool> {
+fn create_as(
+    store: &Store,
+    volume: &str,
+    labels: &BTreeMap<String, String>,
+    anonymous: bool,
+) -> Result<bool> {
     store
-        .create_volume(volume, &Record { created: sys::time::now(), labels, anonymous })
+        .create_volume(volume, &Record { created: sys::time::now(), labels: labels.clone(), anonymous })
         .map_err(|e| e.within(format!("make volume {volume:?}")))
 }
 
@@ -128,22 +149,22 @@ mod tests {
     #[test]
     fn a_volume_has_labels_and_a_path() {
         let (_dir, store) = scratch();
-        assert!(create(&store, "data", [("a".into(), "b".into())].into()).unwrap());
-        assert!(!create(&store, "data", BTreeMap::new()).unwrap());
+        assert!(create(&store, "data", &[("a".into(), "b".into())].into()).unwrap());
+        assert!(!create(&store, "data", &BTreeMap::new()).unwrap());
         let all = list(&store).unwrap();
         let [volume] = all.as_slice() else { panic!("{all:?}") };
         assert_eq!((volume.name.as_str(), volume.record.anonymous), ("data", false));
         assert_eq!(volume.record.labels.get("a").map(String::as_str), Some("b"));
         assert!(volume.path.is_dir());
-        assert!(create(&store, "../x", BTreeMap::new()).is_err_and(|e| e.kind() == Kind::Invalid));
+        assert!(create(&store, "../x", &BTreeMap::new()).is_err_and(|e| e.kind() == Kind::Invalid));
     }
 
     #[test]
     fn a_volume_in_use_is_not_removed() {
         let (_dir, store) = scratch();
-        create(&store, "data", BTreeMap::new()).unwrap();
-        create(&store, "free", BTreeMap::new()).unwrap();
-        let anonymous = create_anonymous(&store).unwrap();
+        create(&store, "data", &BTreeMap::new()).unwrap();
+        create(&store, "free", &BTreeMap::new()).unwrap();
+        let anonymous = create_anonymous(&store, &BTreeMap::new()).unwrap();
         let mount = MountSpec::new(Source::Volume("data".into()), "/data".into());
         container(&store, "web", &[mount], std::slice::from_ref(&anonymous));
         for used in ["data", &anonymous] {

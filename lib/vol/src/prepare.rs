@@ -6,7 +6,7 @@ use store::{LockMode, LockedDir, Store};
 use types::mount::{self, MountSpec, Source};
 use types::{Error, Kind, Result};
 
-use crate::{create, named, remove, resolve};
+use crate::{create, create_anonymous, remove, resolve};
 
 /// What was made for a container that does not exist yet. Dropping it removes again what nobody
 /// else uses; [`Self::keep`] ends the care once the container's record is there.
@@ -66,12 +66,12 @@ pub fn prepare<'s>(store: &'s Store, mounts: &mut [MountSpec]) -> Result<Prepare
     for spec in mounts {
         match &spec.source {
             Source::Volume(volume) => {
-                if create(store, volume, std::collections::BTreeMap::new())? {
+                if create(store, volume, &std::collections::BTreeMap::new())? {
                     prepared.made.push(volume.clone());
                 }
             }
             Source::Anonymous => {
-                let volume = named::create_anonymous(store)?;
+                let volume = create_anonymous(store, &std::collections::BTreeMap::new())?;
                 prepared.anonymous.push(volume.clone());
                 prepared.made.push(volume.clone());
                 spec.source = Source::Volume(volume);
@@ -145,8 +145,8 @@ pub(crate) mod tests {
     #[test]
     fn what_was_made_in_vain_is_removed_and_what_was_there_stays() {
         let (_dir, store) = scratch();
-        create(&store, "old", std::collections::BTreeMap::new()).unwrap();
-        create(&store, "shared", std::collections::BTreeMap::new()).unwrap();
+        create(&store, "old", &std::collections::BTreeMap::new()).unwrap();
+        create(&store, "shared", &std::collections::BTreeMap::new()).unwrap();
         let mut mounts: Vec<MountSpec> = ["old", "new", "other"]
             .map(|n| MountSpec::new(Source::Volume(n.into()), format!("/{n}").into()))
             .to_vec();

@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn mounts_are_absolute_and_none_hides_another() {
         let (dir, store) = scratch();
-        crate::create(&store, "data", std::collections::BTreeMap::new()).unwrap();
+        crate::create(&store, "data", &std::collections::BTreeMap::new()).unwrap();
         let specs = [
             MountSpec::new(Source::Bind(dir.path().into()), "/data/below/x".into()),
             MountSpec::new(Source::Volume("data".into()), "/data".into()),
