@@ -121,7 +121,7 @@ impl Cgroup {
     ///
     /// # Errors
     /// `Conflict` if processes do not end within five seconds.
-    pub fn remove(self) -> Result<()> {
+    pub fn remove(&self) -> Result<()> {
         if self.remove_all()? {
             return Ok(());
         }
@@ -150,21 +150,19 @@ impl Cgroup {
         Ok(gone)
     }
 
-    /// Tells whether the kernel has killed a process of the container for want of memory.
-    ///
-    /// # Errors
-    /// If the counter cannot be read.
-    pub fn oom_killed(&self) -> Result<bool> {
-        let (dir, file) = match (self.unified, &self.v2) {
-            (true, Some(dir)) => (dir, "memory.events"),
-            _ => match self.v1.iter().find(|group| group.controller == "memory") {
-                Some(group) => (&group.dir, "memory.oom_control"),
-                None => return Ok(false),
-            },
+    /// Tells whether the kernel has killed a process of the container for want of memory, as far as
+    /// its counters can be read.
+    #[must_use]
+    pub fn oom_killed(&self) -> bool {
+        let memory = self.v1.iter().find(|group| group.controller == "memory");
+        let counter = match (&self.v2, memory) {
+            (Some(dir), _) if self.unified => dir.read_if_there("memory.events"),
+            (_, Some(group)) => group.dir.read_if_there("memory.oom_control"),
+            _ => return false,
         };
-        let Some(text) = dir.read_if_there(file)? else { return Ok(false) };
+        let text = counter.ok().flatten().unwrap_or_default();
         let count = text.lines().find_map(|line| line.strip_prefix("oom_kill ")).map(str::trim);
-        Ok(count.is_some_and(|count| count != "0"))
+        count.is_some_and(|count| count != "0")
     }
 
     /// Returns the processes of the container in our pid namespace, in ascending order.

@@ -45,16 +45,13 @@ impl Console {
         Ok(Self { master, slave, devpts: Some(devpts) })
     }
 
-    /// Opens a terminal in a running container, for [`crate::exec()`]. `pid` is its first process; the
-    /// caller has checked that it is the right one and holds its pidfd.
+    /// Opens a terminal in a running container, for [`crate::exec()`]. `pid` is its first process.
     ///
     /// # Errors
-    /// `Unsupported` if the container has no devpts on `/dev/pts`.
-    pub fn in_container(pid: i32, size: Option<Size>) -> Result<Self> {
-        let path = format!("/proc/{pid}/root");
+    /// `Unsupported` if the container has no devpts on `/dev/pts`; `Conflict` if it has ended.
+    pub fn in_container(pid: i32, start_time: u64, size: Option<Size>) -> Result<Self> {
+        let root = crate::root_of(pid, start_time)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&path, flags, Mode::empty())
-            .map_err(|e| Error::io(format!("open {path:?}"), e))?;
         let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         let pts = openat2(&root, "dev/pts", flags, Mode::empty(), inside)
             .map_err(|e| Error::io("open \"/dev/pts\" of the container", e))?;

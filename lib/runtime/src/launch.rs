@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use child::{Failure, Spawn};
 use oci_spec::runtime::Spec;
 use rustix::pipe::{PipeFlags, pipe_with};
-use sys::pidfd::{Ended, Pidfd};
+use sys::pidfd::{Exit, Pidfd};
 use types::{Error, Kind, Result};
 
 use crate::console::Console;
@@ -99,8 +99,8 @@ impl From<StartError> for Error {
 /// signals are unblocked in the child.
 ///
 /// # Errors
-/// If the configuration cannot be done, or the kernel refuses the clone.
-pub fn start(launch: &Launch<'_>) -> Result<Starting> {
+/// Status 125 if the configuration cannot be done, or the kernel refuses the clone.
+pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let (report, report_child) = pipe("report")?;
     let (gate_child, gate) = pipe("gate")?;
     let plan = Plan::new(
@@ -177,7 +177,7 @@ impl Starting {
     ///
     /// # Errors
     /// Which step failed, and why; the process has been reaped.
-    pub fn release(mut self) -> std::result::Result<Process, StartError> {
+    pub fn release(mut self) -> Result<Process, StartError> {
         let Some(mut half) = self.0.take() else {
             return Err(Error::new(Kind::Conflict, "the process was released before").into());
         };
@@ -199,12 +199,7 @@ impl Drop for Starting {
 }
 
 /// Reads the report: nothing if the program runs, eight bytes if not.
-pub(crate) fn outcome(
-    plan: &Plan,
-    mut report: File,
-    pid: i32,
-    pidfd: Pidfd,
-) -> std::result::Result<Process, StartError> {
+pub(crate) fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> Result<Process, StartError> {
     let mut bytes = [0; Failure::SIZE];
     match report.read_exact(&mut bytes) {
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Process { pid, pidfd }),
@@ -221,6 +216,8 @@ impl Plan {
     /// The exit status for a failed step: from the errno of `execve(2)`, never from words.
     fn status(&self, step: usize, errno: i32) -> u8 {
         match errno {
+            // A directory that the user has asked for is part of what cannot be invoked.
+            _ if matches!(self.steps.get(step), Some(child::Op::Cwd(_))) => 126,
             _ if step < self.len() => 125,
             libc::ENOENT | libc::ENOTDIR => 127,
             _ => 126,
@@ -261,7 +258,7 @@ impl Process {
     ///
     /// # Errors
     /// If it was reaped before.
-    pub fn wait(&self) -> Result<Ended> {
+    pub fn wait(&self) -> Result<Exit> {
         self.pidfd.wait().map_err(|e| Error::io("wait for process", e))
     }
 
@@ -269,7 +266,7 @@ impl Process {
     ///
     /// # Errors
     /// If it was reaped before.
-    pub fn try_wait(&self) -> Result<Option<Ended>> {
+    pub fn try_wait(&self) -> Result<Option<Exit>> {
         self.pidfd.try_wait().map_err(|e| Error::io("wait for process", e))
     }
 }

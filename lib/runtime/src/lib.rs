@@ -13,14 +13,18 @@ pub mod caps;
 pub mod cgroup;
 pub mod console;
 pub mod defaults;
+mod exec;
 mod launch;
 mod plan;
 mod rootfs;
 pub mod seccomp;
+pub mod user;
 mod words;
 
 pub use cgroup::Cgroup;
 pub use console::Console;
+pub use exec::{ExecLaunch, exec, root_of};
 pub use launch::{Launch, Process, StartError, Starting, start};
 pub use plan::Plan;
 pub use rootfs::{Overlay, Rootfs};
+pub use sys::pidfd::Exit;

@@ -1,7 +1,7 @@
 //! A plan: the list of steps that turn a clone of this process into the container's first one.
 
 mod devices;
-mod identity;
+pub(crate) mod identity;
 mod mounts;
 mod options;
 mod process;

@@ -14,20 +14,20 @@ pub struct Pidfd(OwnedFd);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum Exit {
     /// With this status.
-    Exited(i32),
+    Code(i32),
     /// By this signal.
-    Signaled(i32),
+    Signal(i32),
 }
 
-impl Ended {
+impl Exit {
     /// Returns the status as a shell tells it: its own, or 128 plus the signal.
     #[must_use]
     pub const fn code(self) -> i32 {
         match self {
-            Self::Exited(status) => status,
-            Self::Signaled(signal) => 128 + signal,
+            Self::Code(status) => status,
+            Self::Signal(signal) => 128 + signal,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Pidfd {
     ///
     /// # Errors
     /// `ECHILD` if it is not our child or was reaped.
-    pub fn wait(&self) -> io::Result<Ended> {
+    pub fn wait(&self) -> io::Result<Exit> {
         loop {
             match waitid(WaitId::PidFd(self.0.as_fd()), WaitIdOptions::EXITED) {
                 Err(rustix::io::Errno::INTR) | Ok(None) => {}
@@ -107,7 +107,7 @@ impl Pidfd {
     ///
     /// # Errors
     /// `ECHILD` if it is not our child or was reaped.
-    pub fn try_wait(&self) -> io::Result<Option<Ended>> {
+    pub fn try_wait(&self) -> io::Result<Option<Exit>> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         Ok(waitid(WaitId::PidFd(self.0.as_fd()), options)?.map(|status| ended(&status)))
     }
@@ -125,12 +125,12 @@ impl From<Pidfd> for OwnedFd {
     }
 }
 
-fn ended(status: &WaitIdStatus) -> Ended {
+fn ended(status: &WaitIdStatus) -> Exit {
     status
         .exit_status()
-        .map(Ended::Exited)
-        .or_else(|| status.terminating_signal().map(Ended::Signaled))
-        .unwrap_or(Ended::Exited(255))
+        .map(Exit::Code)
+        .or_else(|| status.terminating_signal().map(Exit::Signal))
+        .unwrap_or(Exit::Code(255))
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
         pidfd.signal(15).unwrap();
         assert!(pidfd.ended_within(None).unwrap());
         let end = pidfd.wait().unwrap();
-        assert_eq!((end, end.code()), (Ended::Signaled(15), 143));
+        assert_eq!((end, end.code()), (Exit::Signal(15), 143));
         assert!(pidfd.signal(15).is_err());
     }
 }

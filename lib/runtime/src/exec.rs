@@ -1,0 +1,184 @@
+//! One more process in a running container.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use oci_spec::runtime::{LinuxSeccomp, Process as Config};
+use rustix::fs::{Mode, OFlags};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use types::{Error, Kind, Result};
+
+use crate::Cgroup;
+use crate::console::Console;
+use crate::launch::{self, Process, StartError};
+use crate::plan::{Draft, Plan, Step, identity, text};
+
+/// What to run, and in which container.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecLaunch<'a> {
+    /// The container's first process.
+    pub pid: i32,
+    /// Its start time, so that a pid that was reused is not entered.
+    pub start_time: u64,
+    /// Program, environment, directory, user, capabilities; see [`crate::defaults::process`].
+    pub process: &'a Config,
+    /// The container's filter.
+    pub seccomp: Option<&'a LinuxSeccomp>,
+    /// Standard input, output and error. With a console: its slave, three times.
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// A terminal, from [`Console::in_container`].
+    pub console: Option<&'a Console>,
+    /// The container's groups.
+    pub cgroup: &'a Cgroup,
+}
+
+/// Namespaces that the new process enters by itself. The pid namespace is entered by being born in it.
+const ENTERED: i32 =
+    libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+
+/// Runs a program in a container and returns once it runs.
+///
+/// # Errors
+/// Status 127 if the program is not there, 126 if it cannot be run or its directory not be entered,
+/// 125 for everything else; [`Kind::Conflict`] if the container has ended.
+pub fn exec(launch: &ExecLaunch<'_>) -> Result<Process, StartError> {
+    let pidfd = pidfd(launch.pid, launch.start_time)?;
+    let (report, report_child) = launch::pipe("report")?;
+    let plan = plan(launch, &pidfd, report_child.as_raw_fd())?;
+    if let Some(console) = launch.console {
+        console.give_to(launch.process.user().uid())?;
+    }
+    let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
+    // From its first moment it is visible to processes of the container; until it execs, none of them
+    // may look at its memory and descriptors (CVE-2016-9962).
+    let hidden = Hidden::new()?;
+    let inside = BornIn::new(&pidfd)?;
+    let cloned = launch::clone(&plan, cgroup, &report_child, &[]);
+    inside.back()?;
+    drop(report_child);
+    let (pid, process) = cloned.map_err(ended)?;
+    let outcome = launch::outcome(&plan, report.into(), pid, process);
+    drop(hidden);
+    outcome
+}
+
+/// Opens the first process, if it is still the one that was meant.
+fn pidfd(pid: i32, start_time: u64) -> Result<OwnedFd> {
+    sys::enter::pidfd(pid, start_time).map_err(|e| match e.raw_os_error() {
+        Some(libc::ESRCH) => Error::new(Kind::Conflict, "the container is not running"),
+        _ => Error::io("open the container's process", e),
+    })
+}
+
+/// The kernel refuses to clone into a pid namespace whose first process has ended with ENOMEM.
+fn ended(error: Error) -> Error {
+    error.hint("the container may just have ended")
+}
+
+/// Opens the root directory of a running container, to look up users in.
+///
+/// # Errors
+/// `Conflict` if the container has ended.
+pub fn root_of(pid: i32, start_time: u64) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root =
+        rustix::fs::open(&path, flags, Mode::empty()).map_err(|e| Error::io(format!("open {path:?}"), e));
+    // Checked after it was opened: a pid that was reused in between is noticed.
+    pidfd(pid, start_time)?;
+    root
+}
+
+fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: RawFd) -> Result<Plan> {
+    let process = launch.process;
+    let mut draft = Draft::default();
+    let mut keep = vec![report, pidfd.as_raw_fd()];
+    keep.extend(launch.stdio.map(|fd| fd.as_raw_fd()));
+    keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));
+    let closing = draft.steps.len();
+    draft.push(Step::CloseOnExec);
+    draft.push(Step::ResetSignals);
+    if let Some(score) = process.oom_score_adj() {
+        draft.push(Step::OomScore(text(&score.to_string())?));
+    }
+    draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
+    draft.push(Step::NewSession);
+    draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags: ENTERED });
+    identity::plan(process, launch.seccomp, launch.stdio, launch.console.is_some(), &mut draft)?;
+    keep.extend(draft.fds.iter().map(AsRawFd::as_raw_fd));
+    draft.steps.insert(closing, Step::Close(all_but(keep)));
+    Plan::finish(0, draft, process)
+}
+
+/// Ranges of descriptors from 3 on that are not in the list.
+fn all_but(mut keep: Vec<RawFd>) -> Vec<(u32, u32)> {
+    keep.sort_unstable();
+    let mut next = 3u32;
+    let mut ranges = Vec::new();
+    for fd in keep.into_iter().filter_map(|fd| u32::try_from(fd).ok()).filter(|fd| *fd >= 3) {
+        if fd > next {
+            ranges.push((next, fd - 1));
+        }
+        next = next.max(fd + 1);
+    }
+    ranges.push((next, u32::MAX));
+    ranges
+}
+
+/// While it lives, children of this process are born in another pid namespace.
+struct BornIn {
+    own: OwnedFd,
+}
+
+impl BornIn {
+    fn new(pidfd: &OwnedFd) -> Result<Self> {
+        let path = "/proc/self/ns/pid";
+        let own = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| Error::io(format!("open {path:?}"), e))?;
+        let pid = ThreadNameSpaceType::PROCESS_ID;
+        move_into_thread_name_spaces(pidfd.as_fd(), pid).map_err(|e| match e {
+            rustix::io::Errno::SRCH => Error::new(Kind::Conflict, "the container is not running"),
+            e => Error::io("enter the container's pid namespace", e),
+        })?;
+        Ok(Self { own })
+    }
+
+    fn back(self) -> Result<()> {
+        move_into_thread_name_spaces(self.own.as_fd(), ThreadNameSpaceType::PROCESS_ID)
+            .map_err(|e| Error::io("return to our own pid namespace", e))
+    }
+}
+
+/// While it lives, this process and its children cannot be looked into.
+struct Hidden {
+    before: rustix::process::DumpableBehavior,
+}
+
+impl Hidden {
+    fn new() -> Result<Self> {
+        use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+        let failed = |e| Error::io("hide this process", e);
+        let before = dumpable_behavior().map_err(failed)?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // Staying hidden does no harm.
+        let _hidden = rustix::process::set_dumpable_behavior(self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_but_the_list_is_closed() {
+        let max = u32::MAX;
+        assert_eq!(all_but(vec![5, 0, 3, 5, 9]), [(4, 4), (6, 8), (10, max)]);
+        assert_eq!(all_but(vec![]), [(3, max)]);
+        assert_eq!(all_but(vec![4, 3]), [(5, max)]);
+    }
+}
