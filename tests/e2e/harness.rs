@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use tests::{Env, Need, met};
+use tests::Env;
+use tests::http::{Fault, Registry};
 
 #[test]
 fn a_machine_has_a_loopback_and_the_registry_and_nothing_else() {
-    if !met(&[Need::Root]) {
-        return;
-    }
+    needs!(Root);
     let env = Env::online();
     env.program("ip").args(["-o", "link"]).run().ok().stdout_has("lo:").stdout_lacks("eth0").stderr("");
     env.sh("curl -fsS http://127.0.0.1:5000/v2/library/busybox/tags/list").run().ok().stdout_has("1.36");
@@ -16,9 +15,7 @@ fn a_machine_has_a_loopback_and_the_registry_and_nothing_else() {
 
 #[test]
 fn the_lan_reaches_the_machine_and_the_other_way_round() {
-    if !met(&[Need::Root]) {
-        return;
-    }
+    needs!(Root);
     let env = Env::new();
     let lan = env.lan();
     assert!(lan.ip("-o -4 address show dev lan0").contains("192.0.2.2/24"));
@@ -32,9 +29,7 @@ fn the_lan_reaches_the_machine_and_the_other_way_round() {
 
 #[test]
 fn a_terminal_is_a_controlling_terminal_with_a_size() {
-    if !met(&[Need::Root]) {
-        return;
-    }
+    needs!(Root);
     let env = Env::new();
     let mut terminal = env.program("bash").args(["--norc", "-i"]).on_a_terminal();
     terminal.type_in("tty; stty size\n");
@@ -99,4 +94,26 @@ fn a_mount_that_a_test_leaves_is_a_leak() {
 fn a_temporary_name_in_the_store_is_a_leak() {
     let env = Env::new();
     std::fs::create_dir_all(env.root().join("tmp/abc")).unwrap();
+}
+
+#[test]
+fn a_foreign_tool_takes_an_image_from_the_registry_of_faults_if_it_has_none() {
+    needs!(Root);
+    let env = Env::new();
+    let _registry = Registry::start(env.machine(), "127.0.0.1:5001", Fault::None);
+    env.sh("skopeo copy -q --src-tls-verify=false docker://127.0.0.1:5001/library/hello oci:here").run().ok();
+}
+
+#[test]
+fn a_foreign_tool_refuses_what_the_registry_of_faults_has_broken() {
+    needs!(Root);
+    let env = Env::new();
+    for fault in [Fault::Short, Fault::Flipped, Fault::FlippedConfig, Fault::NoPlatform, Fault::Page] {
+        let name = format!("{fault:?}");
+        let _registry = Registry::start(env.machine(), "127.0.0.1:5001", fault);
+        let copy =
+            env.sh("skopeo copy -q --src-tls-verify=false docker://127.0.0.1:5001/library/hello oci:there");
+        let output = copy.run();
+        assert_ne!(output.code(), 0, "{name}\n{output}");
+    }
 }

@@ -1,4 +1,12 @@
 //! The tools as their users know them: the chapters of the course, then what can go wrong.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+/// Returns from a test, loudly and counted, if the machine lacks something.
+macro_rules! needs {
+    ($($need:ident),+) => {
+        if !tests::met(&[$(tests::Need::$need),+]) {
+            return;
+        }
+    };
+}
 
 mod harness;

@@ -170,6 +170,11 @@ impl<'e> Running<'e> {
         assert!(done.success(), "kill -s {signal} {}", self.line);
     }
 
+    /// Sends it a signal if it has not ended.
+    pub fn signal_if_there(&self, signal: &str) {
+        drop(Command::new("kill").args(["-s", signal, &self.pid().to_string()]).output());
+    }
+
     /// Waits for its end.
     ///
     /// A command that takes too long is killed by its pid. One that has ended but whose streams are
@@ -226,8 +231,21 @@ impl Output<'_> {
     /// It must have ended with this status; 128 plus the signal if one has killed it.
     #[track_caller]
     pub fn status(self, expected: i32) -> Self {
-        let actual = self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0));
+        let actual = self.code();
         self.check(actual == expected, &format!("status {expected}"))
+    }
+
+    /// It must have failed, with whatever status.
+    #[track_caller]
+    pub fn status_is_not(self, refused: i32) -> Self {
+        let good = self.code() != refused;
+        self.check(good, &format!("a status that is not {refused}"))
+    }
+
+    /// The status it has ended with; 128 plus the signal if one has killed it.
+    #[must_use]
+    pub fn code(&self) -> i32 {
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// It must have ended well.

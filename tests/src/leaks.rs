@@ -112,7 +112,7 @@ fn elements(machine: &Machine) -> Vec<String> {
     for object in all["nftables"].as_array().into_iter().flatten() {
         for kind in ["map", "set"] {
             if let Some(elem) = object[kind]["elem"].as_array()
-                && object[kind]["table"] == "longshore"
+                && object[kind]["table"].as_str().is_some_and(|table| table.starts_with("longshore"))
             {
                 found.extend(elem.iter().map(|e| format!("{} {e}", object[kind]["name"])));
             }
