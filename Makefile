@@ -17,10 +17,10 @@ SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init)
 # What each goal needs from Debian, beyond the essential packages.
 BUILD_PACKAGES = gcc libc6-dev pkg-config make libnftnl-dev libmnl-dev
 IMAGE_PACKAGES = docker-registry skopeo umoci busybox-static jq curl ca-certificates zstd perl-base
-TEST_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables util-linux procps
+TEST_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables util-linux procps strace
 VM_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) qemu-system-x86 cpio kmod e2fsprogs binutils
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
-DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2
+DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
 .PHONY: build demo test test-vm bench lint man install help
@@ -39,7 +39,8 @@ test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cg
 	CARGO="$(CARGO)" tests/vm/run.sh
 
 bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed
-	$(SUDO) tests/bench/bench.sh $(TARGET)/release
+	$(CARGO) build --release --locked -p tests --example bench
+	$(SUDO) tests/bench/bench.sh $(TARGET)/release $(ROUNDS)
 
 lint: lint-packages ## Formatting, clippy, dependency arrows, man pages, scripts
 	$(CARGO) fmt --all --check
