@@ -1,48 +1,42 @@
 //! Connecting a container's network namespace to the bridge.
 //!
-//! The parent makes the veth pair with one message ([`attach`]); the container's own process does
-//! the rest inside its namespace, by sending bytes that were made ready before it was cloned
-//! ([`child_messages`]). Nobody ever deletes a pair: it ends with the namespace.
+//! The parent does all of it, while the container's process is busy with its mounts: it makes the
+//! veth pair with one message, opens a socket inside the container's network namespace, and sends
+//! the rest there. Nobody ever deletes a pair: it ends with the namespace.
+//!
+//! Why not the container's own process: two ends of a pair come up one after the other, and the
+//! one that was first learns of its carrier by a worker of the kernel. Until that has run, the
+//! bridge drops what comes from the container, and a program that speaks at once loses its first
+//! packet and waits a second before it repeats it. Only outside the namespace can this be awaited.
 
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use types::{Context, Result};
+use rustix::thread::LinkNameSpaceType;
+use types::{Context, Error, Result};
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, IPV6, write_setting};
 use crate::lease::Lease;
-use crate::link::{self, End};
+use crate::link::{self, End, Which};
 use crate::netlink::{Messages, NEW, Refused, Socket};
 
 /// The link's name inside the container.
 const ETH0: &str = "eth0";
-/// The link's number inside the container. Fixed, so that the messages of the container's side can
-/// be written before the link is there; not 2, because a kernel with tunnel modules puts their
-/// fallback devices into every new namespace, and those are counted from 2.
+/// The link's number inside the container. Fixed, so that nobody has to ask for it; not 2, because
+/// a kernel with tunnel modules puts their fallback devices into every new namespace, and those are
+/// counted from 2.
 const ETH0_INDEX: u32 = 100;
 /// Numbers of links on the host's side start here, far above those that the kernel hands out.
 const FIRST_INDEX: u32 = 1 << 30;
 
 /// The bytes that a container's first process sends on a `NETLINK_ROUTE` socket inside its network
-/// namespace after [`attach`]: loopback up, address, `eth0` up, default route. Each message that
-/// fails answers with an error; the last one answers in any case.
+/// namespace after [`attach`]. Since that leaves nothing to do but what is harmless to repeat,
+/// these are [`loopback_messages`]; the last message asks for an answer.
 #[must_use]
-pub fn child_messages(lease: &Lease) -> Vec<u8> {
-    let mut all = Messages::new();
-    link::loopback_up(&mut all);
-    link::address(&mut all, NEW, ETH0_INDEX, lease.address, lease.subnet);
-    if lease.ipv6 {
-        link::no_ipv6_address(&mut all, ETH0_INDEX);
-    }
-    link::set_up(&mut all, "bring eth0 up", ETH0_INDEX);
-    link::default_route(&mut all, ETH0_INDEX, lease.gateway);
-    all.into_bytes()
-}
-
-/// Settings that a container's first process writes below `/proc/sys` of its network namespace
-/// before it sends [`child_messages`], name with dots and value: no IPv6 on `eth0`, where it could
-/// only be talked into a route by a neighbour (CVE-2020-13401). `::1` stays.
-#[must_use]
-pub const fn child_sysctls(lease: &Lease) -> &'static [(&'static str, &'static str)] {
-    if lease.ipv6 { &[("net.ipv6.conf.eth0.disable_ipv6", "1")] } else { &[] }
+pub fn child_messages(_lease: &Lease) -> Vec<u8> {
+    loopback_messages()
 }
 
 /// The bytes for a container without a network: loopback up.
@@ -53,26 +47,88 @@ pub fn loopback_messages() -> Vec<u8> {
     all.into_bytes()
 }
 
-/// Connects the network namespace of `pid` to the bridge: `eth0` is there when this returns, still
-/// down. The container's own process brings it up by sending [`child_messages`].
+/// Connects the network namespace of `pid` to the bridge: `eth0` has its address and its route and
+/// is up when this returns, and what the container sends arrives.
+///
+/// The calling thread is in that namespace for a moment; no other thread is concerned.
 ///
 /// # Errors
 /// If the process or the bridge is gone.
 pub fn attach(bridge: &Bridge, pid: i32, lease: &Lease) -> Result<()> {
-    let socket = Socket::route()?;
-    let result = match pair(&socket, bridge, pid, lease) {
-        // A pair of an earlier run of the same container, whose namespace is not taken down yet:
-        // the kernel does that some milliseconds after the last process.
-        Err(refused) if matches!(refused.errno, Errno::EXIST | Errno::BUSY) => {
-            link::delete(&socket, &lease.link_name()).and_then(|()| pair(&socket, bridge, pid, lease))
+    let connect = || {
+        let host = bridge.route();
+        match pair(host, bridge, pid, lease) {
+            // A pair of an earlier run of the same container, whose namespace is not taken down
+            // yet: the kernel does that some milliseconds after the last process.
+            Err(refused) if matches!(refused.errno, Errno::EXIST | Errno::BUSY) => {
+                link::delete(host, &lease.link_name())?;
+                pair(host, bridge, pid, lease)?;
+            }
+            other => other?,
         }
-        other => other,
+        let inside = socket_inside(pid, lease)?;
+        let mut all = Messages::new();
+        link::loopback_up(&mut all);
+        link::address(&mut all, NEW, ETH0_INDEX, lease.address, lease.subnet);
+        link::set_up(&mut all, "bring eth0 up", ETH0_INDEX);
+        link::default_route(&mut all, ETH0_INDEX, lease.gateway);
+        inside.send(all)?;
+        // In this order: the first port that works gives the bridge its carrier.
+        await_carrier(host, index_of(bridge, lease))?;
+        await_carrier(host, bridge.index())
     };
-    result.map_err(types::Error::from).with_context(|| format!("connect to {:?}", bridge.name()))
+    connect().with_context(|| format!("connect to {:?}", bridge.name()))
+}
+
+/// A socket that speaks to the network namespace of `pid`, where IPv6 was switched off on `eth0`:
+/// a neighbour could talk it into a route (CVE-2020-13401). `::1` stays.
+fn socket_inside(pid: i32, lease: &Lease) -> Result<Socket> {
+    let there = namespace(&format!("/proc/{pid}/ns/net"))?;
+    let home = namespace("/proc/thread-self/ns/net")?;
+    enter(&there)?;
+    let made = (|| {
+        if lease.ipv6 {
+            write_setting(&format!("{IPV6}/{ETH0}/disable_ipv6"), "1")?;
+        }
+        Socket::route()
+    })();
+    enter(&home).context("come back")?;
+    made
+}
+
+fn namespace(path: &str) -> Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| Error::io(format!("open {path:?}"), e))
+}
+
+fn enter(namespace: &OwnedFd) -> Result<()> {
+    let network = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(namespace.as_fd(), network)
+        .map_err(|e| Error::io("enter the container's network namespace", e))
+}
+
+/// Waits until the kernel has seen that a link has a carrier. Since Linux 6.8 the question itself
+/// makes the kernel look; before, it takes as long as a worker takes to be scheduled.
+fn await_carrier(host: &Socket, index: u32) -> Result<()> {
+    const STEP: Duration = Duration::from_micros(300);
+    const STEPS: u32 = 100;
+    for _ in 0..STEPS {
+        match link::get(host, Which::Index(index))? {
+            Some(link) if !link.works => std::thread::sleep(STEP),
+            // Gone: its container ended meanwhile, which others will notice.
+            _ => break,
+        }
+    }
+    // Not an error: the container's first packet may be late, that is all.
+    Ok(())
+}
+
+fn index_of(bridge: &Bridge, lease: &Lease) -> u32 {
+    FIRST_INDEX + (bridge.number() << 24) + (lease.address.to_bits() & 0x00ff_ffff)
 }
 
 fn pair(socket: &Socket, bridge: &Bridge, pid: i32, lease: &Lease) -> Result<(), Refused> {
-    let index = FIRST_INDEX + (bridge.number() << 24) + (lease.address.to_bits() & 0x00ff_ffff);
+    let index = index_of(bridge, lease);
     let name = lease.link_name();
     let here = End { name: &name, index, mac: None };
     let there = End { name: ETH0, index: ETH0_INDEX, mac: Some(lease.mac) };

@@ -13,7 +13,7 @@ use types::{Context, Error, Kind, Result};
 
 use crate::lease::mac_of;
 use crate::link::{self, Link, Which};
-use crate::netlink::{Messages, PUT, Socket};
+use crate::netlink::{Messages, Netfilter, PUT, Socket};
 use crate::nft::Table;
 use crate::publish::restore;
 use crate::subnet::{self, Subnet};
@@ -24,7 +24,8 @@ const NETWORK: &str = "bridge";
 const NUMBERS: u32 = 64;
 /// When nothing leads out.
 const DEFAULT_MTU: u32 = 1500;
-const IPV6: &str = "/proc/sys/net/ipv6/conf";
+/// The kernel has IPv6 if this is there.
+pub(crate) const IPV6: &str = "/proc/sys/net/ipv6/conf";
 const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// `networks/bridge.json`: what stays the same over reboots.
@@ -37,9 +38,18 @@ struct Record {
     subnet: Subnet,
 }
 
-/// The bridge that containers are connected to, as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Record {
+    fn table(&self) -> Table {
+        Table::new(self.number, self.subnet)
+    }
+}
+
+/// The bridge that containers are connected to, as it is now. Belongs to the network namespace of
+/// the thread that called [`ensure`].
+#[derive(Debug)]
 pub struct Bridge {
+    route: Socket,
+    netfilter: Netfilter,
     number: u32,
     name: String,
     index: u32,
@@ -83,8 +93,17 @@ impl Bridge {
         Table::new(self.number, self.subnet)
     }
 
-    fn of(record: &Record, link: &Link) -> Self {
+    pub(crate) const fn route(&self) -> &Socket {
+        &self.route
+    }
+    pub(crate) const fn netfilter(&self) -> &Netfilter {
+        &self.netfilter
+    }
+
+    fn of(sockets: Sockets, record: &Record, link: &Link) -> Self {
         Self {
+            route: sockets.route,
+            netfilter: sockets.netfilter,
             number: record.number,
             name: name_of(record.number),
             index: link.index,
@@ -106,16 +125,17 @@ fn name_of(number: u32) -> String {
 /// `Denied` without privilege; `Conflict` if no subnet or no name is free.
 pub fn ensure(store: &Store) -> Result<Bridge> {
     let make = || {
-        let socket = Socket::route()?;
-        if let Some(bridge) = complete(store, &socket)? {
-            return Ok(bridge);
+        let sockets = Sockets { route: Socket::route()?, netfilter: Netfilter::open()? };
+        if let Some((record, link)) = complete(store, &sockets)? {
+            return Ok(Bridge::of(sockets, &record, &link));
         }
         let lock = store.lock_networks()?;
         // Whoever had the lock before us may have done all of it.
-        match complete(store, &socket)? {
-            Some(bridge) => Ok(bridge),
-            None => set_up(store, &socket, &lock),
-        }
+        let (record, link) = match complete(store, &sockets)? {
+            Some(found) => found,
+            None => set_up(store, &sockets, &lock)?,
+        };
+        Ok(Bridge::of(sockets, &record, &link))
     };
     make().map_err(|e: Error| {
         let denied = e.kind() == Kind::Denied;
@@ -124,16 +144,21 @@ pub fn ensure(store: &Store) -> Result<Bridge> {
     })
 }
 
-/// The bridge if nothing is missing.
-fn complete(store: &Store, socket: &Socket) -> Result<Option<Bridge>> {
-    let Some(record) = store.network::<Record>(NETWORK)? else { return Ok(None) };
-    let link = link::get(socket, Which::Name(&name_of(record.number)))?;
-    let Some(link) = link.filter(|link| link.up && link.alias == alias(store)) else { return Ok(None) };
-    let bridge = Bridge::of(&record, &link);
-    Ok((forwards_packets()? && bridge.table().is_complete()?).then_some(bridge))
+struct Sockets {
+    route: Socket,
+    netfilter: Netfilter,
 }
 
-fn set_up(store: &Store, socket: &Socket, lock: &store::LockedDir) -> Result<Bridge> {
+/// The record and the link, if nothing is missing.
+fn complete(store: &Store, sockets: &Sockets) -> Result<Option<(Record, Link)>> {
+    let Some(record) = store.network::<Record>(NETWORK)? else { return Ok(None) };
+    let link = link::get(&sockets.route, Which::Name(&name_of(record.number)))?;
+    let Some(link) = link.filter(|link| link.up && link.alias == alias(store)) else { return Ok(None) };
+    Ok((forwards_packets()? && record.table().is_complete(&sockets.netfilter)?).then_some((record, link)))
+}
+
+fn set_up(store: &Store, sockets: &Sockets, lock: &store::LockedDir) -> Result<(Record, Link)> {
+    let socket = &sockets.route;
     let alias = alias(store);
     let old = store.network::<Record>(NETWORK)?;
     let (number, link) = find(socket, old.as_ref().map_or(0, |r| r.number), &alias)?;
@@ -151,15 +176,14 @@ fn set_up(store: &Store, socket: &Socket, lock: &store::LockedDir) -> Result<Bri
         store.put_network(lock, NETWORK, &record)?;
     }
     let link = set_up_link(socket, &record, link, &alias)?;
-    let bridge = Bridge::of(&record, &link);
-    let table = bridge.table();
-    if !table.is_complete()? {
-        restore(store, &table)?;
+    let table = record.table();
+    if !table.is_complete(&sockets.netfilter)? {
+        restore(store, &table, &sockets.netfilter)?;
     }
     if !forwards_packets()? {
         write_setting(IP_FORWARD, "1")?;
     }
-    Ok(bridge)
+    Ok((record, link))
 }
 
 /// The number to use, from the recorded one on, and the link if it is there already. A link with
@@ -220,7 +244,8 @@ fn forwards_packets() -> Result<bool> {
     Ok(text.first() != Some(&b'0'))
 }
 
-fn write_setting(path: &str, value: &str) -> Result<()> {
+/// Writes a file below `/proc/sys`, of the calling thread's network namespace.
+pub(crate) fn write_setting(path: &str, value: &str) -> Result<()> {
     std::fs::write(path, value).with_context(|| format!("write {path:?}"))
 }
 
@@ -231,7 +256,7 @@ fn alias(store: &Store) -> String {
 
 /// The table, if a network was ever set up, whether or not it is there now.
 pub(crate) fn recorded_table(store: &Store) -> Result<Option<Table>> {
-    Ok(store.network::<Record>(NETWORK)?.map(|record| Table::new(record.number, record.subnet)))
+    Ok(store.network::<Record>(NETWORK)?.map(|record| record.table()))
 }
 
 /// Takes bridge and table away, and the record of them; containers that are connected lose their
@@ -242,7 +267,7 @@ pub(crate) fn recorded_table(store: &Store) -> Result<Option<Table>> {
 pub fn remove(store: &Store) -> Result<()> {
     let lock = store.lock_networks()?;
     let Some(record) = store.network::<Record>(NETWORK)? else { return Ok(()) };
-    Table::new(record.number, record.subnet).delete()?;
+    record.table().delete(&Netfilter::open()?)?;
     let socket = Socket::route()?;
     let name = name_of(record.number);
     if link::get(&socket, Which::Name(&name))?.is_some_and(|link| link.alias == alias(store)) {

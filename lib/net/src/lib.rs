@@ -6,8 +6,9 @@
 //! 2. [`lease`]: an address is the container's.
 //! 3. [`publish`]: host ports are claimed and lead to the address. A taken port is refused here,
 //!    before anything was started.
-//! 4. [`attach`], as soon as the container's process exists: `eth0` is in its network namespace.
-//! 5. The process sends [`child_messages`] (or [`loopback_messages`] without a network).
+//! 4. [`attach`], as soon as the container's process exists: its network namespace has an `eth0`
+//!    that works.
+//! 5. The process sends [`child_messages`], or [`loopback_messages`] without a network.
 //! 6. [`release`], when it has ended: host ports, then the address.
 //!
 //! [`publish`], [`unpublish`] and [`published`] work on a running container as well.
@@ -30,7 +31,7 @@ mod publish;
 mod release;
 mod subnet;
 
-pub use attach::{attach, child_messages, child_sysctls, loopback_messages};
+pub use attach::{attach, child_messages, loopback_messages};
 pub use bridge::{Bridge, ensure, remove};
 pub use lease::{Lease, lease};
 pub use link::Mac;

@@ -20,6 +20,8 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// `linux/if_link.h`.
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+/// `linux/if.h`.
+const IF_OPER_UP: u8 = 6;
 const AF_INET: u8 = libc::AF_INET as u8;
 const UP: u32 = libc::IFF_UP as u32;
 
@@ -40,6 +42,8 @@ pub(crate) enum Which<'a> {
 pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) up: bool,
+    /// It has a carrier, and the kernel has drawn the consequences.
+    pub(crate) works: bool,
     pub(crate) mtu: u32,
     pub(crate) alias: String,
 }
@@ -95,16 +99,23 @@ pub(crate) fn set_bridge(all: &mut Messages, index: u32, mtu: u32) {
     });
 }
 
+/// One queue in each direction. The kernel would make one a processor, with an object in sysfs for
+/// each, and a veth pair never uses them: it hands a packet over on the processor that sends it.
+fn one_queue(m: &mut Body<'_>) {
+    m.number(libc::IFLA_NUM_TX_QUEUES, 1);
+    m.number(libc::IFLA_NUM_RX_QUEUES, 1);
+}
+
 /// Makes a veth pair with its second end already inside the network namespace of `pid`. No end is
 /// up: one cannot be before the other is there (ENOTCONN).
 ///
-/// Both numbers must be given, or the kernel ignores the one of the second end, which
-/// [`address`] and [`default_route`] inside the container have to know beforehand.
+/// Both numbers must be given, or the kernel ignores the one of the second end.
 pub(crate) fn new_veth(all: &mut Messages, here: End<'_>, there: End<'_>, pid: i32, master: u32, mtu: u32) {
     all.push("make a veth pair", libc::RTM_NEWLINK, NEW, |m| {
         ifinfo(m, here.index, 0, 0);
         m.text(libc::IFLA_IFNAME, here.name);
         m.number(libc::IFLA_MTU, mtu);
+        one_queue(m);
         m.number(libc::IFLA_MASTER, master);
         m.nest(libc::IFLA_LINKINFO, |m| {
             m.text(libc::IFLA_INFO_KIND, "veth");
@@ -113,6 +124,7 @@ pub(crate) fn new_veth(all: &mut Messages, here: End<'_>, there: End<'_>, pid: i
                     ifinfo(m, there.index, 0, 0);
                     m.text(libc::IFLA_IFNAME, there.name);
                     m.number(libc::IFLA_MTU, mtu);
+                    one_queue(m);
                     if let Some(mac) = there.mac {
                         m.attr(libc::IFLA_ADDRESS, &mac);
                     }
@@ -198,6 +210,7 @@ fn read_link(message: Message<'_>) -> Link {
     };
     for (kind, value) in attrs(message.body, IFINFO) {
         match kind {
+            libc::IFLA_OPERSTATE => link.works = value.first() == Some(&IF_OPER_UP),
             libc::IFLA_MTU => link.mtu = u32_at(value, 0).unwrap_or(0),
             libc::IFLA_IFALIAS => {
                 link.alias = String::from_utf8_lossy(value).trim_end_matches('\0').to_owned();

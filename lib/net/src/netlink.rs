@@ -7,8 +7,10 @@
 //!
 //! Used for rtnetlink(7) and for nfnetlink. Does not: know any message's meaning.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Mutex;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
@@ -213,11 +215,6 @@ impl Socket {
         Self::open(None).context("open a routing netlink socket")
     }
 
-    /// nfnetlink, which carries nftables.
-    pub(crate) fn netfilter() -> Result<Self> {
-        Self::open(Some(netlink::NETFILTER)).context("open a netfilter netlink socket")
-    }
-
     fn open(protocol: Option<Protocol>) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         Ok(Self(rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, protocol)?))
@@ -231,11 +228,6 @@ impl Socket {
     pub(crate) fn send(&self, messages: Messages) -> Result<(), Refused> {
         let last = messages.last;
         self.exchange(messages, last, |_| ())
-    }
-
-    /// Sends messages of which the one at byte `ack` is the last that answers.
-    pub(crate) fn send_batch(&self, messages: Messages, ack: usize) -> Result<(), Refused> {
-        self.exchange(messages, ack, |_| ())
     }
 
     /// Sends one question and gives each message of the answer to `on`.
@@ -257,6 +249,7 @@ impl Socket {
             labels.get(index).or(labels.last()).copied().unwrap_or("speak netlink")
         };
         let wanted = u32_at(&buf, ack + 8).unwrap_or(0);
+        let lists = u16_at(&buf, ack + 6).is_some_and(|flags| flags & DUMP == DUMP);
         let failed = |errno| Refused { label: label(wanted), errno };
         if buf.len() > SMALL {
             // Needs CAP_NET_ADMIN, as everything here does.
@@ -264,7 +257,8 @@ impl Socket {
         }
         rustix::io::retry_on_intr(|| rustix::net::send(&self.0, &buf, SendFlags::empty())).map_err(failed)?;
 
-        let mut answer = vec![0u8; 32 << 10];
+        // The kernel fills up to 32 KiB at once when it lists; all other answers are short.
+        let mut answer = vec![0u8; if lists { 32 << 10 } else { 4 << 10 }];
         let mut refused = None;
         let mut done = false;
         loop {
@@ -295,6 +289,56 @@ impl Socket {
             Some(refused) => Err(refused),
             None if done => Ok(()),
             None => Err(failed(Errno::PROTO)),
+        }
+    }
+}
+
+/// A socket of nfnetlink, which carries nftables. Dropping it does not close it.
+///
+/// After an element of a map was deleted, the kernel frees it when no processor can still look at
+/// it, 5 to 20 ms later, and until then makes everyone wait who closes such a socket: us, and whoever
+/// wants to change rules meanwhile. So the last ones stay open until the process ends, when nobody
+/// waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Netfilter(Option<Socket>);
+
+/// The sockets that are to be closed later; in one process there are one or two of them.
+static KEPT: Mutex<VecDeque<Socket>> = Mutex::new(VecDeque::new());
+/// A process that needs more than a few does not care for milliseconds.
+const KEEP: usize = 8;
+
+impl Netfilter {
+    /// Opens one in the network namespace of the calling thread.
+    pub(crate) fn open() -> Result<Self> {
+        let socket = Socket::open(Some(netlink::NETFILTER)).context("open a netfilter netlink socket")?;
+        Ok(Self(Some(socket)))
+    }
+}
+
+impl Netfilter {
+    /// Sends a transaction, of which the message at byte `ack` is the last that answers.
+    pub(crate) fn send(&self, messages: Messages, ack: usize) -> Result<(), Refused> {
+        self.socket()?.exchange(messages, ack, |_| ())
+    }
+
+    /// Sends one question and gives each message of the answer to `on`.
+    pub(crate) fn ask(&self, messages: Messages, on: impl FnMut(Message<'_>)) -> Result<(), Refused> {
+        self.socket()?.ask(messages, on)
+    }
+
+    fn socket(&self) -> Result<&Socket, Refused> {
+        // Empty only while it is dropped.
+        self.0.as_ref().ok_or(Refused { label: "speak to nftables", errno: Errno::BADF })
+    }
+}
+
+impl Drop for Netfilter {
+    fn drop(&mut self) {
+        if let (Some(socket), Ok(mut kept)) = (self.0.take(), KEPT.lock()) {
+            kept.push_back(socket);
+            if kept.len() > KEEP {
+                drop(kept.pop_front());
+            }
         }
     }
 }

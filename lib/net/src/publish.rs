@@ -13,6 +13,7 @@ use types::{Context, Error, Kind, Result};
 
 use crate::bridge::{Bridge, recorded_table};
 use crate::holder::{self, Bound};
+use crate::netlink::Netfilter;
 use crate::nft::{Element, Table};
 use crate::release::release;
 
@@ -42,10 +43,11 @@ pub fn publish(store: &Store, bridge: &Bridge, id: &str, wanted: &[Forward]) -> 
             claims.claim(forward)?;
         }
         claims.verify()?;
-        table.add(&elements(&claims.claimed, address))
+        table.add(bridge.netfilter(), &elements(&claims.claimed, address))
     })();
     if let Err(err) = done {
-        claims.undo(&table, address)?;
+        give_back(store, id, Some((&table, bridge.netfilter())), &claims.claimed, Some(address))
+            .context("undo")?;
         return Err(err);
     }
     Ok(claims.claimed)
@@ -66,7 +68,10 @@ pub fn unpublish(store: &Store, id: &str, forward: &Forward) -> Result<()> {
     let Some(found) = attached.forwards.iter().find(|f| same_host_port(f, forward)) else {
         return Err(missing());
     };
-    give_back(store, id, recorded_table(store)?.as_ref(), std::slice::from_ref(found), attached.address)
+    let table = recorded_table(store)?;
+    let socket = Netfilter::open()?;
+    let from = table.as_ref().map(|table| (table, &socket));
+    give_back(store, id, from, std::slice::from_ref(found), attached.address)
 }
 
 /// The host ports of a container, sorted.
@@ -81,7 +86,7 @@ pub fn published(store: &Store, id: &str) -> Result<Vec<Forward>> {
 pub(crate) fn give_back(
     store: &Store,
     id: &str,
-    table: Option<&Table>,
+    table: Option<(&Table, &Netfilter)>,
     forwards: &[Forward],
     address: Option<Ipv4Addr>,
 ) -> Result<()> {
@@ -92,8 +97,8 @@ pub(crate) fn give_back(
             ours.push(*forward);
         }
     }
-    if let Some(table) = table {
-        table.delete_elements(&elements(&ours, address.unwrap_or(Ipv4Addr::UNSPECIFIED)))?;
+    if let Some((table, socket)) = table {
+        table.delete_elements(socket, &elements(&ours, address.unwrap_or(Ipv4Addr::UNSPECIFIED)))?;
     }
     for forward in &ours {
         store.drop_forward(forward)?;
@@ -102,7 +107,7 @@ pub(crate) fn give_back(
 }
 
 /// Makes the table anew from the claims. The caller holds the lock of the networks.
-pub(crate) fn restore(store: &Store, table: &Table) -> Result<()> {
+pub(crate) fn restore(store: &Store, table: &Table, socket: &Netfilter) -> Result<()> {
     let _all = store.lock_forwards(LockMode::Exclusive)?;
     let mut all = Vec::new();
     for id in store.attachments()? {
@@ -114,7 +119,7 @@ pub(crate) fn restore(store: &Store, table: &Table) -> Result<()> {
             }
         }
     }
-    table.build(&all)
+    table.build(socket, &all)
 }
 
 fn elements(forwards: &[Forward], address: Ipv4Addr) -> Vec<Element> {
@@ -261,10 +266,6 @@ impl Claims<'_> {
     fn drop_one(&self, forward: &Forward) -> Result<()> {
         self.store.drop_forward(forward)?;
         self.store.detach_forward(self.id, forward)
-    }
-
-    fn undo(&self, table: &Table, address: Ipv4Addr) -> Result<()> {
-        give_back(self.store, self.id, Some(table), &self.claimed, Some(address)).context("undo")
     }
 }
 

@@ -4,6 +4,7 @@ use store::{Holder, LockMode, Store};
 use types::{Context, Kind, Result};
 
 use crate::bridge::recorded_table;
+use crate::netlink::Netfilter;
 use crate::publish::give_back;
 
 /// Gives back all that a container has: its host ports, then its address. No error if it has
@@ -34,7 +35,10 @@ pub(crate) fn release_forwards(store: &Store, id: &str, attached: &store::Attach
         return Ok(());
     }
     let _shared = store.lock_forwards(LockMode::Shared)?;
-    give_back(store, id, recorded_table(store)?.as_ref(), &attached.forwards, attached.address)
+    let table = recorded_table(store)?;
+    let socket = Netfilter::open()?;
+    let from = table.as_ref().map(|table| (table, &socket));
+    give_back(store, id, from, &attached.forwards, attached.address)
 }
 
 /// Gives back what containers have that do not run and are not being started, because their monitor

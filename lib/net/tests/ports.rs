@@ -12,8 +12,6 @@ fn a_published_port_is_reached_from_everywhere_and_an_unpublished_one_is_not() {
     web.ns.serve("0.0.0.0:81", "secret");
     world.publish(&id(1), "8080:80").unwrap();
     let address = web.lease.address;
-    println!("{}", world.host.sh("nft list table inet longshore; ip addr; ip route"));
-    println!("{}", web.ns.sh("ip addr; ip route"));
 
     assert_eq!(world.host.call(&format!("{address}:80")).unwrap(), format!("web to {}", web.lease.gateway));
     assert_eq!(world.peer.call(&format!("{HOST}:8080")).unwrap(), format!("web to {PEER}"));

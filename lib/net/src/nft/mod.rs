@@ -31,7 +31,7 @@ use rustix::io::Errno;
 use types::port::Proto;
 use types::{Context, Error, Result};
 
-use crate::netlink::{Messages, Refused, Socket};
+use crate::netlink::{Messages, Netfilter, Refused};
 use crate::subnet::Subnet;
 
 /// Changes with the rules: a table of another version is made anew.
@@ -75,12 +75,12 @@ impl Table {
 
     /// Whether the table is there and was made for this version, bridge and subnet. One question;
     /// since a table is made in one transaction, its rules are there if it is.
-    pub(crate) fn is_complete(&self) -> Result<bool> {
+    pub(crate) fn is_complete(&self, socket: &Netfilter) -> Result<bool> {
         let mut all = Messages::new();
         raw::get_table(&mut all, &self.name);
         let wanted = raw::comment(&self.comment());
         let mut complete = false;
-        match Socket::netfilter()?.ask(all, |m| complete |= raw::userdata(m.body) == Some(&wanted[..])) {
+        match socket.ask(all, |m| complete |= raw::userdata(m.body) == Some(&wanted[..])) {
             Ok(()) => Ok(complete),
             Err(refused) if refused.errno == Errno::NOENT => Ok(false),
             Err(refused) => Err(explain(refused)),
@@ -88,8 +88,7 @@ impl Table {
     }
 
     /// Makes the table anew, with these elements, in place of what may be there.
-    pub(crate) fn build(&self, elements: &[Element]) -> Result<()> {
-        let socket = Socket::netfilter()?;
+    pub(crate) fn build(&self, socket: &Netfilter, elements: &[Element]) -> Result<()> {
         let first = elements.len().min(PER_BATCH);
         let (now, later) = elements.split_at(first);
         let mut batch = Batch::new();
@@ -100,24 +99,23 @@ impl Table {
         raw::new_maps(batch.all(), &self.name);
         rules::write(batch.all(), &self.name, &self.bridge, self.subnet)?;
         self.put(&mut batch, now, raw::Change::Add);
-        batch.send(&socket).map_err(explain).context("make the nftables rules")?;
-        self.add(later)
+        batch.send(socket).map_err(explain).context("make the nftables rules")?;
+        self.add(socket, later)
     }
 
     /// Adds elements; one that is there already is left or changed. In one transaction, up to
     /// some thousands.
-    pub(crate) fn add(&self, elements: &[Element]) -> Result<()> {
-        let socket = Socket::netfilter()?;
+    pub(crate) fn add(&self, socket: &Netfilter, elements: &[Element]) -> Result<()> {
         for some in elements.chunks(PER_BATCH) {
             let mut batch = Batch::new();
             self.put(&mut batch, some, raw::Change::Add);
-            match batch.send(&socket) {
+            match batch.send(socket) {
                 // A port of ours that leads elsewhere: what a killed process left behind.
                 Err(refused) if matches!(refused.errno, Errno::BUSY | Errno::EXIST) => {
-                    self.delete_elements(some)?;
+                    self.delete_elements(socket, some)?;
                     let mut batch = Batch::new();
                     self.put(&mut batch, some, raw::Change::Add);
-                    batch.send(&socket).map_err(explain)?;
+                    batch.send(socket).map_err(explain)?;
                 }
                 other => other.map_err(explain)?,
             }
@@ -126,16 +124,15 @@ impl Table {
     }
 
     /// Deletes elements; one that is not there is no error.
-    pub(crate) fn delete_elements(&self, elements: &[Element]) -> Result<()> {
-        let socket = Socket::netfilter()?;
+    pub(crate) fn delete_elements(&self, socket: &Netfilter, elements: &[Element]) -> Result<()> {
         for some in elements.chunks(PER_BATCH) {
             let mut batch = Batch::new();
             self.put(&mut batch, some, raw::Change::Delete);
-            match batch.send(&socket) {
+            match batch.send(socket) {
                 // One is missing and none was deleted: now one by one.
                 Err(refused) if refused.errno == Errno::NOENT && some.len() > 1 => {
                     for one in some {
-                        self.delete_elements(std::slice::from_ref(one))?;
+                        self.delete_elements(socket, std::slice::from_ref(one))?;
                     }
                 }
                 Err(refused) if refused.errno == Errno::NOENT => {}
@@ -146,12 +143,11 @@ impl Table {
     }
 
     /// Takes the whole table away; no error if it is not there.
-    pub(crate) fn delete(&self) -> Result<()> {
-        let socket = Socket::netfilter()?;
+    pub(crate) fn delete(&self, socket: &Netfilter) -> Result<()> {
         let mut batch = Batch::new();
         raw::new_table(batch.all(), &self.name, None);
         raw::delete_table(batch.all(), &self.name);
-        batch.send(&socket).map_err(explain)
+        batch.send(socket).map_err(explain)
     }
 
     fn put(&self, batch: &mut Batch, elements: &[Element], change: raw::Change) {
@@ -178,11 +174,11 @@ impl Batch {
         &mut self.0
     }
 
-    fn send(mut self, socket: &Socket) -> Result<(), Refused> {
+    fn send(mut self, socket: &Netfilter) -> Result<(), Refused> {
         // Before Linux 6.10 the end of a batch does not answer; the last message inside does.
         let last = self.0.last();
         raw::end(&mut self.0);
-        socket.send_batch(self.0, last)
+        socket.send(self.0, last)
     }
 }
 
