@@ -71,6 +71,14 @@ impl<R: Record> Writer<R> {
     }
 }
 
+/// One record as one line of JSON.
+///
+/// # Errors
+/// `Invalid` if it holds what JSON cannot, such as a path that is not UTF-8.
+pub fn json(record: &impl serde::Serialize) -> types::Result<String> {
+    serde_json::to_string(record).map_err(|e| types::Error::because(types::Kind::Invalid, "encode it", e))
+}
+
 /// Columns of equal width, three blanks apart as Docker's; the last one is not padded.
 fn write_table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -6,11 +6,13 @@
 mod container;
 mod exit;
 mod format;
+mod logs;
 mod operands;
 mod store_args;
 
 pub use container::{ContainerArgs, ImageArgs};
 pub use exit::{Exit, main, main_run, report, tool_name};
-pub use format::{Format, Writer};
+pub use format::{Format, Writer, json};
+pub use logs::{LogPrinter, Tail, tail};
 pub use operands::{Operands, one};
 pub use store_args::StoreArgs;

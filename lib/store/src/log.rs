@@ -18,7 +18,7 @@ use crate::layout::{self, in_container as name};
 const MAX_SIZE: u64 = 10 << 20;
 
 /// How many files are kept, the current one included.
-const MAX_FILES: u32 = 3;
+pub(crate) const MAX_FILES: u32 = 3;
 
 /// Where bytes came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

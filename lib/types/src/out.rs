@@ -6,6 +6,9 @@
 
 use serde::Serialize;
 
+pub mod ctr_inspect;
+pub mod ctr_ls;
+pub mod mount;
 pub mod vol_ls;
 
 /// A record that can be listed, for people and for programs.

@@ -17,4 +17,4 @@ mod tree;
 pub use copy::copy_up;
 pub use named::{Volume, create, create_anonymous, list, remove, users};
 pub use prepare::{Prepared, add_image_volumes, prepare};
-pub use resolve::resolve;
+pub use resolve::{describe, resolve};

@@ -5,6 +5,7 @@ use std::path::Path;
 use oci_spec::runtime::{Mount, MountBuilder};
 use store::Store;
 use types::mount::{MountSpec, Recursive, Source};
+use types::out::mount::MountPoint;
 use types::{Context, Error, Kind, Result};
 
 /// Turns the mounts of a container into those of its configuration, in an order in which none
@@ -50,6 +51,13 @@ fn one(store: &Store, spec: &MountSpec) -> Result<Mount> {
         .options(options)
         .build()
         .map_err(|e| Error::because(Kind::Invalid, format!("mount on {:?}", spec.target), e))
+}
+
+/// Describes mounts for people and programs.
+#[must_use]
+pub fn describe(store: &Store, mounts: &[MountSpec]) -> Vec<MountPoint> {
+    let data = |volume: &str| store.absolute(&store.volume_data(volume));
+    mounts.iter().map(|spec| MountPoint::new(spec, data)).collect()
 }
 
 fn bind_options(spec: &MountSpec) -> Vec<String> {

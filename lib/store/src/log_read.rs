@@ -1,0 +1,289 @@
+//! Reading of a container's log, from its oldest part to its newest, and on while it grows.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+use types::{Context, Error, Result};
+
+use crate::log::{MAX_FILES, Stream, rotated};
+use crate::{Store, layout};
+
+/// What a program wrote at one time: a line, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// RFC 3339 in UTC; empty if the entry is damaged.
+    pub time: &'a str,
+    /// Where it was written.
+    pub stream: Stream,
+    /// The line ends here; otherwise the next entry of the stream goes on with it.
+    pub whole: bool,
+    /// The bytes, without the newline.
+    pub text: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// Parses a line of the log. One that is damaged, by a full disk or a power cut, is shown as
+    /// it is: something was written, and hiding it would help nobody.
+    fn parse(line: &'a [u8]) -> Self {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let entry = || {
+            let mut fields = line.splitn(4, |b| *b == b' ');
+            let time = std::str::from_utf8(fields.next()?).ok()?;
+            let stream = match fields.next()? {
+                b"stdout" => Stream::Stdout,
+                b"stderr" => Stream::Stderr,
+                _ => return None,
+            };
+            let whole = match fields.next()? {
+                b"F" => true,
+                b"P" => false,
+                _ => return None,
+            };
+            Some(Entry { time, stream, whole, text: fields.next()? })
+        };
+        entry().unwrap_or(Entry { time: "", stream: Stream::Stdout, whole: true, text: line })
+    }
+}
+
+/// Tells the entries that begin a line from those that go on with one.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Lines {
+    open: [bool; 2],
+}
+
+impl Lines {
+    /// Whether this entry, after those before it, begins a line.
+    pub fn begins(&mut self, entry: &Entry<'_>) -> bool {
+        let open = match entry.stream {
+            Stream::Stdout => &mut self.open[0],
+            Stream::Stderr => &mut self.open[1],
+        };
+        !std::mem::replace(open, !entry.whole)
+    }
+}
+
+/// Who gets a log.
+pub trait LogSink {
+    /// Takes an entry.
+    ///
+    /// # Errors
+    /// Ends the reading.
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<()>;
+
+    /// All that is there was given: nothing should be held back now.
+    ///
+    /// # Errors
+    /// Ends the reading.
+    fn caught_up(&mut self) -> Result<()>;
+}
+
+/// A place in a log.
+#[derive(Debug)]
+pub struct LogReader {
+    dir: OwnedFd,
+    /// The part that is being read; none as long as there is no log.
+    part: Option<BufReader<File>>,
+    /// The part has got its final name, and was at its end before: one more look decides.
+    rotated: bool,
+    line: Vec<u8>,
+    /// The line was given out.
+    used: bool,
+}
+
+impl Store {
+    /// Opens the log of a container at its beginning, or so that `tail` lines are left of it.
+    pub fn read_log(&self, id: &str, tail: Option<usize>) -> Result<LogReader> {
+        let dir = self.open_dir(&layout::container(id))?;
+        let mut reader = LogReader { dir, part: None, rotated: false, line: Vec::new(), used: false };
+        match tail {
+            None => reader.part = reader.oldest(MAX_FILES)?.map(|(_, part)| part),
+            Some(lines) => reader.leave(lines)?,
+        }
+        Ok(reader)
+    }
+}
+
+impl LogReader {
+    /// The next entry; `None` at the end as it is now.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>> {
+        if std::mem::take(&mut self.used) {
+            self.line.clear();
+        }
+        loop {
+            let Some(part) = &mut self.part else {
+                match self.open(0)? {
+                    None => return Ok(None),
+                    first => self.part = first,
+                }
+                continue;
+            };
+            part.read_until(b'\n', &mut self.line).context("read the log")?;
+            if self.line.ends_with(b"\n") {
+                self.used = true;
+                return Ok(Some(Entry::parse(&self.line)));
+            }
+            if !self.move_on()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// At the end of a part: whether there is more to read, there or in a newer part.
+    fn move_on(&mut self) -> Result<bool> {
+        let Some(age) = self.age()? else { return Ok(false) };
+        if age == 0 {
+            return Ok(false);
+        }
+        // It was renamed, and something may have been written between our last look and that.
+        if !std::mem::replace(&mut self.rotated, true) {
+            return Ok(true);
+        }
+        self.rotated = false;
+        self.line.clear(); // what a killed writer did not complete
+        // One that is missing by now was deleted, being the oldest: the next newer is our next.
+        self.part = self.oldest(age)?.map(|(_, part)| part);
+        Ok(self.part.is_some())
+    }
+
+    /// How often the part that is being read was renamed; one that was deleted counts as older
+    /// than all. `None` if there is none.
+    fn age(&self) -> Result<Option<u32>> {
+        let Some(part) = &self.part else { return Ok(None) };
+        let ours = fstat(part.get_ref()).map_err(|e| Error::io("stat the log", e))?;
+        if ours.st_nlink == 0 && self.open(0)?.is_none() {
+            return Ok(Some(0)); // the whole container is gone: this is the last of its log
+        }
+        for n in 0..MAX_FILES {
+            let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+            match rustix::fs::statat(&self.dir, rotated(n), flags) {
+                Ok(stat) if (stat.st_dev, stat.st_ino) == (ours.st_dev, ours.st_ino) => return Ok(Some(n)),
+                Ok(_) | Err(Errno::NOENT) => {}
+                Err(e) => return Err(Error::io("stat the log", e)),
+            }
+        }
+        Ok(Some(MAX_FILES))
+    }
+
+    /// The oldest part among the `newest` ones, and its age.
+    fn oldest(&self, newest: u32) -> Result<Option<(u32, BufReader<File>)>> {
+        for n in (0..newest).rev() {
+            if let Some(part) = self.open(n)? {
+                return Ok(Some((n, part)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn open(&self, n: u32) -> Result<Option<BufReader<File>>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat(&self.dir, rotated(n), flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(BufReader::with_capacity(64 << 10, File::from(fd)))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(Error::io("open the log", e)),
+        }
+    }
+
+    /// Goes to where `lines` lines are left.
+    fn leave(&mut self, lines: usize) -> Result<()> {
+        let mut found = 0;
+        for n in 0..MAX_FILES {
+            let Some(part) = self.open(n)? else { break };
+            found += count(part)?;
+            if found >= lines {
+                self.part = self.open(n)?;
+                return self.skip(found - lines);
+            }
+        }
+        self.part = self.oldest(MAX_FILES)?.map(|(_, part)| part);
+        Ok(())
+    }
+
+    /// Passes so many lines by.
+    fn skip(&mut self, lines: usize) -> Result<()> {
+        let (mut seen, mut passed) = (Lines::default(), 0);
+        loop {
+            let Some(entry) = self.next_entry()? else { return Ok(()) };
+            passed += usize::from(seen.begins(&entry));
+            if passed > lines {
+                self.used = false; // the next call gives it out again
+                return self.keep();
+            }
+        }
+    }
+
+    /// The entry that was read last is the next one again.
+    fn keep(&mut self) -> Result<()> {
+        let line = std::mem::take(&mut self.line);
+        if let Some(part) = &mut self.part {
+            part.seek_relative(-i64::try_from(line.len()).unwrap_or(0)).context("read the log")?;
+        }
+        Ok(())
+    }
+}
+
+/// The lines of a part.
+fn count(mut part: BufReader<File>) -> Result<usize> {
+    let (mut lines, mut found, mut line) = (Lines::default(), 0, Vec::new());
+    while part.read_until(b'\n', &mut line).context("read the log")? > 0 {
+        found += usize::from(line.ends_with(b"\n") && lines.begins(&Entry::parse(&line)));
+        line.clear();
+    }
+    Ok(found)
+}
+
+/// Wakes who follows a log when something happens to it or to its container.
+#[derive(Debug)]
+pub struct LogWatch(OwnedFd);
+
+impl LogReader {
+    /// Begins to watch. What was written before is there to be read; what is written afterwards
+    /// wakes [`LogWatch::wait`].
+    ///
+    /// # Errors
+    /// If the system's limit of watches is reached.
+    pub fn watch(&self) -> Result<LogWatch> {
+        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|e| {
+            Error::io("begin to watch", e).hint("see /proc/sys/fs/inotify/max_user_instances")
+        })?;
+        let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
+        let path = format!("/proc/self/fd/{}", self.dir.as_raw_fd());
+        inotify::add_watch(&fd, path, flags)
+            .map_err(|e| Error::io("watch the log", e).hint("see /proc/sys/fs/inotify/max_user_watches"))?;
+        Ok(LogWatch(fd))
+    }
+}
+
+impl LogWatch {
+    /// Waits until something happens, but no longer than `limit`: a monitor that was killed
+    /// changes no file.
+    ///
+    /// # Errors
+    /// What poll(2) says.
+    pub fn wait(&self, limit: Duration) -> Result<()> {
+        let limit = Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(Error::io("wait for the log", e)),
+        }
+        // What exactly happened does not matter: the reader looks.
+        let mut events = [0; 4096];
+        while rustix::io::read(&self.0, &mut events).is_ok_and(|n| n > 0) {}
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "log_read_tests.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+use std::path::PathBuf;
+
+use super::*;
+use crate::tests::scratch;
+
+const T: &str = "2026-01-01T00:00:00.000000000Z";
+
+struct Bench {
+    _dir: tempfile::TempDir,
+    store: Store,
+    path: PathBuf,
+}
+
+/// A container's directory with nothing in it but what a test puts there.
+fn bench() -> Bench {
+    let (dir, store) = scratch();
+    let path = store.absolute(&layout::container("c"));
+    std::fs::create_dir(&path).unwrap();
+    Bench { _dir: dir, store, path }
+}
+
+impl Bench {
+    fn write(&self, n: u32, text: &str) {
+        std::fs::write(self.path.join(rotated(n)), text.replace("T ", &format!("{T} "))).unwrap();
+    }
+
+    fn append(&self, text: &str) {
+        let mut file = File::options().append(true).create(true).open(self.path.join("log")).unwrap();
+        std::io::Write::write_all(&mut file, text.replace("T ", &format!("{T} ")).as_bytes()).unwrap();
+    }
+
+    fn rotate(&self) {
+        for n in (0..MAX_FILES - 1).rev() {
+            if self.path.join(rotated(n)).exists() {
+                std::fs::rename(self.path.join(rotated(n)), self.path.join(rotated(n + 1))).unwrap();
+            }
+        }
+    }
+
+    fn reader(&self, tail: Option<usize>) -> LogReader {
+        self.store.read_log("c", tail).unwrap()
+    }
+}
+
+/// All that is left, as text: `!` before what went to standard error, `+` after a part.
+fn rest(reader: &mut LogReader) -> String {
+    let mut text = String::new();
+    while let Some(entry) = reader.next_entry().unwrap() {
+        let mark = if entry.stream == Stream::Stderr { "!" } else { "" };
+        let end = if entry.whole { "," } else { "+" };
+        text.push_str(&format!("{mark}{}{end}", String::from_utf8_lossy(entry.text)));
+    }
+    text
+}
+
+#[test]
+fn entries_have_a_time_a_stream_and_bytes() {
+    let line = format!("{T} stderr P a  b \n");
+    let entry = Entry::parse(line.as_bytes());
+    assert_eq!(entry, Entry { time: T, stream: Stream::Stderr, whole: false, text: b"a  b " });
+    let line = format!("{T} stdout F \n");
+    assert_eq!(Entry::parse(line.as_bytes()).text, b"");
+    for damaged in ["", "\n", "x", "T stdout F", "T stdin F x\n", "T stdout X x\n", "\u{0} \u{0} F x"] {
+        let entry = Entry::parse(damaged.as_bytes());
+        assert_eq!((entry.time, entry.text), ("", damaged.trim_end_matches('\n').as_bytes()), "{damaged:?}");
+    }
+}
+
+#[test]
+fn parts_are_read_from_the_oldest_to_the_newest() {
+    let bench = bench();
+    assert_eq!(rest(&mut bench.reader(None)), "");
+    bench.write(2, "T stdout F a\n");
+    bench.write(1, "T stderr F b\n");
+    bench.write(0, "T stdout P c\nT stdout F d\n");
+    assert_eq!(rest(&mut bench.reader(None)), "a,!b,c+d,");
+}
+
+#[test]
+fn a_tail_is_so_many_lines_however_they_were_written() {
+    let bench = bench();
+    bench.write(1, "T stdout F a\nT stdout F b\n");
+    bench.write(0, "T stdout F c\nT stdout P d\nT stdout P e\nT stdout F f\nT stdout P g\n");
+    for (lines, text) in [
+        (0, ""),
+        (1, "g+"),
+        (2, "d+e+f,g+"),
+        (3, "c,d+e+f,g+"),
+        (4, "b,c,d+e+f,g+"),
+        (5, "a,b,c,d+e+f,g+"),
+        (6, "a,b,c,d+e+f,g+"),
+        (usize::MAX, "a,b,c,d+e+f,g+"),
+    ] {
+        assert_eq!(rest(&mut bench.reader(Some(lines))), text, "{lines}");
+    }
+}
+
+#[test]
+fn what_is_written_later_is_read_later() {
+    let bench = bench();
+    let mut reader = bench.reader(None);
+    assert_eq!(rest(&mut reader), "");
+    bench.append("T stdout F a\nT stdout F b");
+    assert_eq!(rest(&mut reader), "a,");
+    bench.append("c\n");
+    assert_eq!(rest(&mut reader), "bc,");
+    let mut tail = bench.reader(Some(0));
+    assert_eq!(rest(&mut tail), "");
+    bench.append("T stdout F d\n");
+    assert_eq!(rest(&mut tail), "d,");
+}
+
+#[test]
+fn a_follower_goes_along_with_rotations() {
+    let bench = bench();
+    bench.append("T stdout F a\n");
+    let mut reader = bench.reader(None);
+    assert_eq!(rest(&mut reader), "a,");
+    // Written after the last look, before the rename.
+    bench.append("T stdout F b\n");
+    bench.rotate();
+    bench.append("T stdout F c\n");
+    assert_eq!(rest(&mut reader), "b,c,");
+    // Two rotations at once, and an unfinished line that nobody will complete.
+    bench.append("T stdout F d\nT std");
+    bench.rotate();
+    bench.append("T stdout F e\n");
+    bench.rotate();
+    bench.append("T stdout F f\n");
+    assert_eq!(rest(&mut reader), "d,e,f,");
+    // Its part was deleted: what was in between is lost, the rest is not.
+    for text in ["g", "h", "i", "j"] {
+        bench.rotate();
+        bench.append(&format!("T stdout F {text}\n"));
+    }
+    assert_eq!(rest(&mut reader), "h,i,j,");
+}
+
+#[test]
+fn a_follower_reads_to_the_end_of_a_removed_container() {
+    let bench = bench();
+    bench.append("T stdout F a\n");
+    let mut reader = bench.reader(None);
+    bench.append("T stdout F b\n");
+    std::fs::remove_dir_all(&bench.path).unwrap();
+    assert_eq!(rest(&mut reader), "a,b,");
+    assert_eq!(rest(&mut reader), "");
+}
+
+#[test]
+fn a_follower_is_woken() {
+    let bench = bench();
+    bench.append("T stdout F a\n");
+    let reader = bench.reader(None);
+    let watch = reader.watch().unwrap();
+    let long = Duration::from_secs(20);
+    let begin = std::time::Instant::now();
+    for act in [|b: &Bench| b.append("T stdout F b\n"), |b: &Bench| b.rotate(), |b: &Bench| b.append("x")] {
+        act(&bench);
+        watch.wait(long).unwrap();
+    }
+    assert!(begin.elapsed() < long);
+    watch.wait(Duration::from_millis(1)).unwrap();
+}
