@@ -1,1 +1,21 @@
-//! The distribution protocol, giving verified streams.
+//! The distribution protocol: manifests, and blobs as streams that can begin in the middle.
+//!
+//! Promises: credentials go to the origin they belong to and nowhere else; every answer is
+//! bounded in size and time; a manifest that was asked for by digest has that digest. Blobs are
+//! handed out unverified: the store verifies what it keeps.
+//! Does not: read the environment, choose a platform, follow the `urls` of foreign layers,
+//! decompress what a server compressed on the way.
+
+mod challenge;
+mod client;
+mod config;
+mod credentials;
+mod http;
+mod origin;
+mod repository;
+mod token;
+
+pub use client::{Client, Settings};
+pub use config::{Endpoint, Registries};
+pub use credentials::Credentials;
+pub use repository::{Blob, Fetched, Repository};

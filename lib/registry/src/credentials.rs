@@ -1,0 +1,161 @@
+//! Names and passwords, as `docker login` and `podman login` keep them: `config.json`.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use serde::Deserialize;
+use types::{Context, Error, Kind, Result};
+
+/// Credentials by registry. What is secret is never printed.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    by_host: BTreeMap<String, Login>,
+}
+
+/// A name and a password, or a token instead of both.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Login {
+    Basic {
+        user: String,
+        password: String,
+    },
+    /// A refresh token ("identity token"), given by the token server in place of a password.
+    Identity(String),
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.by_host.keys()).finish()
+    }
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    auths: BTreeMap<String, Auth>,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    #[serde(default)]
+    auth: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    identitytoken: String,
+}
+
+impl Credentials {
+    /// Adds what a file holds; an earlier file wins. `name` is for messages.
+    ///
+    /// # Errors
+    /// `Invalid` if it is damaged. No part of it appears in the message.
+    pub fn add(&mut self, name: &str, text: &str) -> Result<()> {
+        let bad = || Error::new(Kind::Invalid, format!("read {name:?}"));
+        let file: File =
+            serde_json::from_str(text).map_err(|_| bad().hint("it is not the JSON of docker login"))?;
+        for (key, auth) in file.auths {
+            let Some(login) = auth.login().with_context(|| format!("read {name:?}"))? else { continue };
+            self.by_host.entry(canonical(&key)).or_insert(login);
+        }
+        Ok(())
+    }
+
+    /// The login for a repository: that of the longest prefix of `HOST/PATH`, or of the host.
+    pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Login> {
+        let host = canonical(host);
+        let mut key = format!("{host}/{path}");
+        loop {
+            if let Some(login) = self.by_host.get(&key) {
+                return Some(login);
+            }
+            key.truncate(key.rfind('/')?);
+        }
+    }
+}
+
+impl Auth {
+    fn login(self) -> Result<Option<Login>> {
+        if !self.identitytoken.is_empty() {
+            return Ok(Some(Login::Identity(self.identitytoken)));
+        }
+        if self.auth.is_empty() {
+            let named = !self.username.is_empty();
+            return Ok(named.then_some(Login::Basic { user: self.username, password: self.password }));
+        }
+        let bad = || Error::new(Kind::Invalid, "an auth field is not base64 of NAME:PASSWORD");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(self.auth.trim()).map_err(|_| bad())?;
+        let text = String::from_utf8(bytes).map_err(|_| bad())?;
+        let (user, password) = text.split_once(':').ok_or_else(bad)?;
+        Ok(Some(Login::Basic { user: user.to_owned(), password: password.trim_end_matches('\0').to_owned() }))
+    }
+}
+
+impl Login {
+    /// The value of an `Authorization` header; `None` for what only a token server takes.
+    pub(crate) fn basic(&self) -> Option<String> {
+        match self {
+            Self::Basic { user, password } => {
+                let text = format!("{user}:{password}");
+                Some(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(text)))
+            }
+            Self::Identity(_) => None,
+        }
+    }
+}
+
+/// `https://index.docker.io/v1/` is how `docker login` has always spelled Docker Hub.
+fn canonical(key: &str) -> String {
+    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let key = key.trim_end_matches('/');
+    let (host, path) = key.split_once('/').map_or((key, ""), |(h, p)| (h, p));
+    let path = if matches!(path, "v1" | "v2") { "" } else { path };
+    let host = match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    };
+    if path.is_empty() { host.to_owned() } else { format!("{host}/{path}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_belongs_to_one_registry() {
+        let mut creds = Credentials::default();
+        creds
+            .add(
+                "config.json",
+                r#"{"auths": {
+                    "https://index.docker.io/v1/": {"auth": "YTpi"},
+                    "r.example:5000": {"username": "u", "password": "p"},
+                    "r.example:5000/team": {"auth": "dDpwOnA="},
+                    "t.example": {"identitytoken": "x"},
+                    "empty.example": {}
+                }, "credsStore": "secretservice"}"#,
+            )
+            .expect("parse");
+        let basic = |host: &str, path: &str| creds.find(host, path).and_then(Login::basic);
+        assert_eq!(basic("registry-1.docker.io", "library/httpd").as_deref(), Some("Basic YTpi"));
+        assert_eq!(basic("r.example:5000", "other/x").as_deref(), Some("Basic dTpw"));
+        assert_eq!(basic("r.example:5000", "team/x").as_deref(), Some("Basic dDpwOnA="));
+        assert_eq!(basic("r.example", "x"), None, "another port is another registry");
+        assert_eq!(basic("evil.r.example:5000", "x"), None);
+        assert_eq!(basic("empty.example", "x"), None);
+        assert!(creds.find("t.example", "x").is_some());
+        assert!(!format!("{creds:?}").contains("dDpwOnA"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_without_showing_it() {
+        for bad in
+            ["", "x", r#"{"auths":{"a":{"auth":"!secret!"}}}"#, r#"{"auths":{"a":{"auth":"c2VjcmV0"}}}"#]
+        {
+            let err = Credentials::default().add("c.json", bad).expect_err(bad);
+            assert!(!format!("{err:?}").contains("secret"), "{err:?}");
+        }
+    }
+}
