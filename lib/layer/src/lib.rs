@@ -1,1 +1,24 @@
-//! Layer archives to trees and back: whiteouts, owners, links, extended attributes.
+//! Layer archives to trees: whiteouts, owners, links, extended attributes.
+//!
+//! Promises: nothing outside the given directory is touched, whatever the archive says: every
+//! name is followed by descriptors below that directory ([`tree`]), never by paths; what is
+//! announced by the archive is bounded before it is believed ([`archive`]); the digest that is
+//! returned is that of every uncompressed byte.
+//! Does not: know blobs, images or the store; remove anything of lower layers (a whiteout becomes
+//! overlay's own kind of it).
+
+mod archive;
+mod decode;
+mod name;
+mod pax;
+mod pipe;
+mod sparse;
+mod tree;
+mod unpack;
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod unpack_tests;
+
+pub use unpack::{Unpacked, unpack};

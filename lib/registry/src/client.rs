@@ -54,14 +54,12 @@ pub struct Client {
 
 impl Client {
     /// A client that has asked nobody anything yet.
-    ///
-    /// # Errors
-    /// If the roots of trust of this system cannot be read.
-    pub fn new(settings: Settings) -> Result<Self> {
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
         let patience =
             Patience { stall: settings.stall, retries: settings.retries, backoff: settings.backoff };
-        let http = Http::new(concat!("longshore/", env!("CARGO_PKG_VERSION")), patience)?;
-        Ok(Self { http, settings, bases: Mutex::default(), tokens: Mutex::default() })
+        let http = Http::new(concat!("longshore/", env!("CARGO_PKG_VERSION")), patience);
+        Self { http, settings, bases: Mutex::default(), tokens: Mutex::default() }
     }
 
     /// The repository of an image, wherever the configuration says it is.

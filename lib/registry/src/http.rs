@@ -1,6 +1,8 @@
 //! One request: redirects, retries, time-outs, and what errors look like.
 
+use std::collections::HashMap;
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
@@ -45,28 +47,47 @@ pub(crate) struct Get<'a> {
 /// Makes requests.
 #[derive(Debug)]
 pub(crate) struct Http {
-    strict: Client,
-    insecure: Client,
+    user_agent: String,
     patience: Patience,
+    /// Made when they are first needed: most pulls need one, and each reads the system's roots.
+    clients: Mutex<HashMap<Manner, Client>>,
+}
+
+/// How a host is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Manner {
+    /// Certificates of unknown origin are accepted.
+    insecure: bool,
+    /// No proxy reaches this machine's own ports.
+    direct: bool,
 }
 
 impl Http {
-    pub(crate) fn new(user_agent: &str, patience: Patience) -> Result<Self> {
+    pub(crate) fn new(user_agent: &str, patience: Patience) -> Self {
         // Fails if one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let build = |insecure: bool| {
-            Client::builder()
-                .user_agent(user_agent)
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                // Of the blocking client, for each wait and not for the whole.
-                .timeout(patience.stall)
-                .tcp_nodelay(true)
-                .tls_danger_accept_invalid_certs(insecure)
-                .build()
-                .map_err(|e| describe(&e).within("prepare TLS"))
-        };
-        Ok(Self { strict: build(false)?, insecure: build(true)?, patience })
+        Self { user_agent: user_agent.to_owned(), patience, clients: Mutex::default() }
+    }
+
+    fn client(&self, manner: Manner) -> Result<Client> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&manner) {
+            return Ok(client.clone());
+        }
+        let mut builder = Client::builder()
+            .user_agent(&self.user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Of the blocking client, for each wait and not for the whole.
+            .timeout(self.patience.stall)
+            .tcp_nodelay(true)
+            .tls_danger_accept_invalid_certs(manner.insecure);
+        if manner.direct {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|e| describe(&e).within("prepare TLS"))?;
+        clients.insert(manner, client.clone());
+        Ok(client)
     }
 
     /// Makes a request, follows redirects, and makes it again while the server says "later".
@@ -125,7 +146,7 @@ impl Http {
     }
 
     fn once(&self, get: &Get<'_>, url: &Url, authorization: Option<&str>) -> Result<Response> {
-        let client = if get.insecure { &self.insecure } else { &self.strict };
+        let client = self.client(Manner { insecure: get.insecure, direct: origin::is_near(url) })?;
         let mut request = client.get(url.clone()).header(ACCEPT, get.accept);
         if get.from > 0 {
             request = request.header(RANGE, format!("bytes={}-", get.from));

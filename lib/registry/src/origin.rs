@@ -17,7 +17,12 @@ enum Reach {
 
 /// Whether a host (`HOST[:PORT]`) is this machine: there, plain HTTP is as good as TLS.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    Url::parse(&format!("http://{host}/")).is_ok_and(|url| reach(&url) == Reach::Loopback)
+    Url::parse(&format!("http://{host}/")).is_ok_and(|url| is_near(&url))
+}
+
+/// The same for an address.
+pub(crate) fn is_near(url: &Url) -> bool {
+    reach(url) == Reach::Loopback
 }
 
 /// Scheme, host and port: what credentials belong to.

@@ -42,14 +42,13 @@ pub struct Partial<'s> {
     written: u64,
 }
 
-/// A partial file whose size and digest are right. Proof for [`Store::commit_image`].
+/// A partial file whose size and digest are right. Proof for [`Store::commit_image`]. Not locked
+/// any longer: two pulls that each held one blob and waited for the other's would wait for ever.
 #[must_use = "dropping it leaves a partial file that the next pull takes up"]
 #[derive(Debug)]
 pub struct Verified<'s> {
     store: &'s Store,
     place: Place,
-    /// Held for its lock, until the file has its final name.
-    _lock: File,
     digest: Digest,
 }
 
@@ -133,10 +132,10 @@ impl Store {
     /// `Corrupt` if it is not what the descriptor says.
     pub fn put_blob(&self, descriptor: &Descriptor, content: &[u8]) -> Result<Option<Verified<'_>>> {
         let Slot::Missing(mut partial) = self.partial(descriptor)? else { return Ok(None) };
-        if partial.offset() > 0 {
+        if partial.offset() < descriptor.size {
             partial.restart()?;
+            partial.write_all(content).with_context(|| format!("write blob {}", descriptor.digest))?;
         }
-        partial.write_all(content).with_context(|| format!("write blob {}", descriptor.digest))?;
         partial.verify().map(Some)
     }
 }
@@ -179,7 +178,7 @@ impl<'s> Partial<'s> {
             return Err(Error::new(Kind::Corrupt, format!("blob {digest} arrived with digest {found}"))
                 .hint("the registry, or something on the way to it, sent other content than it announced"));
         }
-        Ok(Verified { store: self.store, place: self.place, _lock: self.file, digest })
+        Ok(Verified { store: self.store, place: self.place, digest })
     }
 
     /// Removes the file: what is in it is wrong, or the disk is full.
@@ -239,9 +238,13 @@ impl Verified<'_> {
         drop(self.store.remove(&self.place));
     }
 
-    /// Gives the content its name. The caller has synced it and holds the lock of the images.
+    /// Gives the content its name. The caller has synced it and holds the lock of the images, and
+    /// looks afterwards whether the name is there: another pull may have been first.
     pub(crate) fn publish(self) -> Result<()> {
-        self.store.rename(&self.place, &layout::blob(&self.digest))
+        match self.store.rename(&self.place, &layout::blob(&self.digest)) {
+            Err(e) if e.kind() == Kind::NotFound => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod pidfd;
 pub mod process;
 pub mod signal;
 pub mod time;
+pub mod umask;
 
 /// Turns the result of a C call into an error.
 fn check(result: libc::c_long) -> std::io::Result<libc::c_long> {

@@ -1,3 +1,57 @@
 //! img-pull - Pull images from a registry
 
-fn main() {}
+mod show;
+mod sources;
+
+use std::sync::atomic::AtomicBool;
+
+use image::{Client, PullOptions};
+use types::platform::Platform;
+use types::reference::ImageRef;
+
+/// Pull images from a registry
+///
+/// Prints one line NAME@DIGEST for each image.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    store: cli::StoreArgs,
+    /// Pull for this platform, such as linux/arm64 (default: $DOCKER_DEFAULT_PLATFORM, this machine's)
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Show no progress
+    #[arg(short, long, conflicts_with = "progress")]
+    quiet: bool,
+    /// Show progress on stderr: a bar on a terminal, JSON Lines, or not at all
+    #[arg(long, value_enum, default_value = "auto", value_name = "HOW")]
+    progress: show::How,
+    #[command(flatten)]
+    images: cli::Operands,
+}
+
+fn main() -> std::process::ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<cli::Exit> {
+    let store = args.store.open()?;
+    let client = Client::new(sources::settings()?);
+    let platform = args.platform.map_or_else(sources::platform, Ok)?;
+    let how = if args.quiet { show::How::None } else { args.progress };
+    let cancel = AtomicBool::new(false);
+    args.images.each("pull", |name| {
+        let reference: ImageRef = name.parse()?;
+        let shown = show::Show::new(how);
+        let options = PullOptions {
+            platform: &platform,
+            downloads: 4,
+            unpackers: 2,
+            progress: shown.progress(),
+            cancel: &cancel,
+        };
+        let pulled = image::pull(&store, &client, &reference, &options);
+        shown.finish();
+        Ok(pulled?.pinned)
+    })
+}

@@ -1,0 +1,140 @@
+//! One blob: from where it was cut, over as many connections as it takes, into a partial file.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use registry::Repository;
+use store::{Partial, Slot, Store, Verified};
+use types::oci::Descriptor;
+use types::{Context, Error, Kind, Result};
+
+use crate::progress::{Event, Progress};
+use crate::stream::Stream;
+
+const PIECE: usize = 256 << 10;
+/// Connections in a row that bring nothing new.
+const MAX_VAIN: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What a download needs beside the blob.
+pub(crate) struct Downloader<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) repository: &'a Repository<'a>,
+    pub(crate) progress: &'a dyn Progress,
+    /// Whether to give up.
+    pub(crate) cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Downloader<'a> {
+    /// Fetches a blob, unless it is there. Tells `stream` what has arrived.
+    pub(crate) fn fetch(&self, blob: &Descriptor, stream: &Stream) -> Result<Option<Verified<'a>>> {
+        let done = self.fetch_verified(blob, stream);
+        stream.end(done.is_ok());
+        done.with_context(|| format!("fetch blob {}", blob.digest))
+    }
+
+    fn fetch_verified(&self, blob: &Descriptor, stream: &Stream) -> Result<Option<Verified<'a>>> {
+        let mut partial = match self.store.partial(blob)? {
+            Slot::Present => {
+                stream.open(self.store.open_blob(&blob.digest)?, blob.size);
+                return Ok(None);
+            }
+            Slot::Missing(partial) => partial,
+        };
+        stream.open(partial.reader()?, partial.offset());
+        match self.fill(&mut partial, blob, stream) {
+            Ok(()) => partial.verify().map(Some),
+            Err(e) => {
+                // Too long: what is there cannot be trusted to be its beginning.
+                if e.kind() == Kind::Corrupt || crate::pull::disk_full(&e) {
+                    partial.discard();
+                }
+                Err(e)
+            }
+        }
+    }
+
+    fn fill(&self, partial: &mut Partial<'_>, blob: &Descriptor, stream: &Stream) -> Result<()> {
+        let (mut best, mut vain) = (partial.offset(), 0);
+        loop {
+            let broken = self.connection(partial, blob, stream);
+            if partial.offset() >= blob.size {
+                return broken.map(drop);
+            }
+            let trouble = broken?;
+            if partial.offset() > best {
+                (best, vain) = (partial.offset(), 0);
+            } else {
+                vain += 1;
+            }
+            match trouble {
+                _ if vain < MAX_VAIN => {}
+                // A server that ends where it says it ends has no more of it.
+                None => return Ok(()),
+                Some(e) => return Err(Error::because(Kind::TryLater, "the connection broke", e)),
+            }
+            self.progress.event(&Event::Retry { layer: blob.digest, done: partial.offset() });
+            std::thread::sleep(PAUSE * (vain + 1));
+        }
+    }
+
+    /// Reads one answer to its end. Returns what broke it, if it was broken.
+    fn connection(
+        &self,
+        partial: &mut Partial<'_>,
+        blob: &Descriptor,
+        stream: &Stream,
+    ) -> Result<Option<io::Error>> {
+        if partial.offset() >= blob.size {
+            return Ok(None);
+        }
+        let mut body = self.repository.blob(blob, partial.offset())?;
+        if body.start != partial.offset() {
+            partial.restart()?;
+            stream.advance(0);
+        }
+        let mut piece = vec![0; PIECE];
+        loop {
+            if (self.cancelled)() {
+                return Err(Error::new(Kind::Io, "cancelled"));
+            }
+            let n = match fill(&mut body, &mut piece) {
+                Ok(0) => return Ok(None),
+                Ok(n) => n,
+                Err(e) => return Ok(Some(e)),
+            };
+            let bytes = piece.get(..n).unwrap_or_default();
+            partial.write_all(bytes).map_err(own_error)?;
+            stream.advance(partial.offset());
+            self.progress.event(&Event::Download {
+                layer: blob.digest,
+                done: partial.offset(),
+                size: blob.size,
+            });
+        }
+    }
+}
+
+/// Fills a piece as far as what is there does, so that the file and its follower see few large
+/// pieces. An error is reported when nothing was read before it.
+fn fill(source: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = piece.get_mut(filled..).filter(|r| !r.is_empty()) {
+        match source.read(room) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) if filled > 0 => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled)
+}
+
+/// The store's own words, where a writer had to wrap them.
+fn own_error(e: io::Error) -> Error {
+    match e.downcast::<Error>() {
+        Ok(own) => own,
+        Err(e) => Error::io("write", e),
+    }
+}

@@ -1,0 +1,102 @@
+//! Where images come from: the files that say so, found as skopeo, podman and docker find
+//! them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use image::{Credentials, Registries, Settings};
+use types::platform::Platform;
+
+/// Reads containers-registries.conf(5) and the logins of this user.
+///
+/// # Errors
+/// If one of the files is damaged, or cannot be read although it is there.
+pub fn settings() -> anyhow::Result<Settings> {
+    Ok(Settings { registries: registries()?, credentials: credentials()?, ..Settings::default() })
+}
+
+/// The platform that this user wants unless a command says otherwise.
+///
+/// # Errors
+/// If it is none.
+pub fn platform() -> anyhow::Result<Platform> {
+    match std::env::var("DOCKER_DEFAULT_PLATFORM") {
+        Ok(text) if !text.is_empty() => text.parse::<Platform>().context("read DOCKER_DEFAULT_PLATFORM"),
+        _ => Ok(Platform::host()),
+    }
+}
+
+fn registries() -> anyhow::Result<Registries> {
+    let mut registries = Registries::default();
+    for file in registry_files()? {
+        if let Some(text) = read(&file)? {
+            registries.add(&file.to_string_lossy(), &text)?;
+        }
+    }
+    Ok(registries)
+}
+
+/// The main file, then the drop-ins, each of which may replace what an earlier one said. A user's
+/// main file takes the place of the system's.
+fn registry_files() -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(only) = var("CONTAINERS_REGISTRIES_CONF") {
+        return Ok(vec![only]);
+    }
+    let system = PathBuf::from("/etc/containers");
+    let user =
+        var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config"))).map(|c| c.join("containers"));
+    let own = user.as_ref().map(|u| u.join("registries.conf")).filter(|f| f.exists());
+    let mut files = vec![own.unwrap_or_else(|| system.join("registries.conf"))];
+    for dir in [Some(system), user].into_iter().flatten() {
+        files.extend(drop_ins(&dir.join("registries.conf.d"))?);
+    }
+    Ok(files)
+}
+
+fn drop_ins(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(Vec::new()) };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("list {dir:?}"))?.path();
+        if path.extension().is_some_and(|e| e == "conf") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The first file that has a login for a registry wins.
+fn credentials() -> anyhow::Result<Credentials> {
+    let mut credentials = Credentials::default();
+    for file in login_files() {
+        if let Some(text) = read(&file)? {
+            credentials.add(&file.to_string_lossy(), &text)?;
+        }
+    }
+    Ok(credentials)
+}
+
+fn login_files() -> Vec<PathBuf> {
+    if let Some(only) = var("REGISTRY_AUTH_FILE") {
+        return vec![only];
+    }
+    if let Some(dir) = var("DOCKER_CONFIG") {
+        return vec![dir.join("config.json")];
+    }
+    let runtime = var("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json"));
+    let docker = var("HOME").map(|h| h.join(".docker/config.json"));
+    [runtime, docker].into_iter().flatten().collect()
+}
+
+fn read(file: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("read {file:?}")),
+    }
+}
+
+fn var(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
