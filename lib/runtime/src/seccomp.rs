@@ -118,15 +118,16 @@ fn segments(calls: BTreeMap<u32, Call>, default: u32) -> Vec<Segment> {
     let unknown = if default & ACTION == ERRNO { ERRNO | libc::ENOSYS.cast_unsigned() } else { default };
     all.push(plain(newest + 1, unknown));
     all.sort_by_key(|segment| segment.start);
-    let mut merged: Vec<Segment> = Vec::with_capacity(all.len());
-    for segment in all {
-        match merged.last_mut() {
-            Some(last) if last.start == segment.start => *last = segment,
-            Some(last) if last.conditional == segment.conditional && last.otherwise == segment.otherwise => {}
-            _ => merged.push(segment),
+    // Of two that start together the later one counts; then neighbours that mean the same are one.
+    all.dedup_by(|next, last| {
+        let same = last.start == next.start;
+        if same {
+            std::mem::swap(last, next);
         }
-    }
-    merged
+        same
+    });
+    all.dedup_by(|next, last| next.conditional == last.conditional && next.otherwise == last.otherwise);
+    all
 }
 
 const ACTION: u32 = 0xffff_0000;
