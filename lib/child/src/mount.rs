@@ -55,6 +55,13 @@ impl State {
         if !at.in_proc && call::filesystem(target)? == PROC_SUPER_MAGIC {
             return Err(libc::EXDEV);
         }
+        // The kernel would say EINVAL for this, and for many other things.
+        let is_dir = call::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFDIR;
+        match (at.kind, is_dir) {
+            (Kind::Dir, false) => return Err(libc::ENOTDIR),
+            (Kind::File, true) => return Err(libc::EISDIR),
+            _ => {}
+        }
         call::move_mount(tree, target)?;
         call::close(target);
         Ok(())
@@ -89,13 +96,14 @@ impl State {
     fn find(&self, path: &CStr, follow: Follow) -> Result<Fd, Errno> {
         match follow {
             Follow::InRoot => call::openat2(self.root, path, libc::O_PATH, IN_ROOT),
-            Follow::Never => call::openat2(self.root, path, libc::O_PATH | libc::O_NOFOLLOW, PLAIN),
+            // Without O_NOFOLLOW, which would open a link at the end instead of refusing it.
+            Follow::Never => call::openat2(self.root, path, libc::O_PATH, PLAIN),
         }
     }
 
     pub(crate) fn console(&self, terminal: Fd) -> Result<(), Errno> {
         make(self.dev, c"console", Kind::File)?;
-        let target = call::openat2(self.dev, c"console", libc::O_PATH | libc::O_NOFOLLOW, PLAIN)?;
+        let target = call::openat2(self.dev, c"console", libc::O_PATH, PLAIN)?;
         let tree = call::clone_tree(terminal, false)?;
         call::move_mount(tree, target)?;
         call::close(tree);

@@ -91,7 +91,8 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
             Some("the image has a symbolic link there, which would lead this mount elsewhere")
         }
         (_, libc::EXDEV) => Some("the image leads this mount into /proc"),
-        (_, libc::ENOTDIR) => Some("one of source and target is a directory and the other is not"),
+        (Op::Move { .. }, libc::ENOTDIR) => Some("the source is a directory and the target is not"),
+        (Op::Move { .. }, libc::EISDIR) => Some("the target is a directory and the source is not"),
         (_, libc::ENOSPC) => Some("too many mounts, not a full disk: see /proc/sys/fs/mount-max"),
         _ => None,
     }

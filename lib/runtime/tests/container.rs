@@ -1,0 +1,14 @@
+//! Real containers on this kernel, with a static busybox as their whole root. The oracle is the kernel:
+//! what the container sees in its own `/proc`, and what we see of it from outside.
+//!
+//! Needs root and `busybox-static`; each test says so and passes if either is missing.
+
+mod container {
+    mod confinement;
+    mod entering;
+    mod env;
+    mod groups;
+    mod hostile;
+    mod program;
+    mod tree;
+}

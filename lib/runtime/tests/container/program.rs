@@ -1,0 +1,87 @@
+//! The program: found or not, its status, its environment, its user.
+
+use super::env::Env;
+use runtime::defaults::Request;
+
+fn request(args: &[&str]) -> Request {
+    Request { args: args.iter().map(|a| (*a).to_owned()).collect(), ..Env::request("") }
+}
+
+#[test]
+fn the_programs_own_status_is_passed_on() {
+    let Some(env) = Env::new() else { return };
+    assert_eq!(env.sh("exit 7").code, 7);
+    assert_eq!(env.run(request(&["true"])).code, 0);
+}
+
+#[test]
+fn a_signal_is_128_more() {
+    let Some(env) = Env::new() else { return };
+    let running = env.start(Env::request("sleep 60")).unwrap();
+    running.process.signal(9).unwrap();
+    assert_eq!(running.finish().code, 137);
+}
+
+#[test]
+fn a_program_that_is_not_there_is_127_and_says_where_it_was_looked_for() {
+    let Some(env) = Env::new() else { return };
+    let (status, text) = env.refused(request(&["nope"]));
+    assert_eq!((status, text.as_str()), (127, "run \"nope\": No such file or directory (os error 2)"));
+    let (status, text) = env.refused(request(&["/bin/nope"]));
+    assert_eq!((status, text.as_str()), (127, "run \"/bin/nope\": No such file or directory (os error 2)"));
+    assert_eq!(env.refused(request(&["/bin/sh/nope"])).0, 127);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_126() {
+    let Some(mut env) = Env::new() else { return };
+    let layer = env.layer();
+    std::fs::create_dir(layer.join("data")).unwrap();
+    std::fs::write(layer.join("data/plain"), "x").unwrap();
+    let garbage = layer.join("data/garbage");
+    std::fs::write(&garbage, "\u{1}no program").unwrap();
+    std::fs::set_permissions(&garbage, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for path in ["/data/plain", "/data", "/data/garbage"] {
+        assert_eq!(env.refused(request(&[path])).0, 126, "{path}");
+    }
+}
+
+#[test]
+fn environment_and_directory_are_the_ones_asked_for() {
+    let Some(env) = Env::new() else { return };
+    let mut asked = Env::request("pwd; env | grep -e ^PATH -e ^A=; umask; hostname");
+    asked.env.push("A=b c".into());
+    asked.cwd = "/made/for/us".into();
+    let output = env.run(asked);
+    assert_eq!(output.stdout, "/made/for/us\nA=b c\nPATH=/bin\n0022\nbox\n", "{}", output.stderr);
+}
+
+#[test]
+fn a_working_directory_outside_is_refused() {
+    let Some(env) = Env::new() else { return };
+    for fd in 0..40 {
+        let mut asked = Env::request("pwd; ls");
+        asked.cwd = format!("/proc/self/fd/{fd}").into();
+        let (status, text) = env.refused(asked);
+        assert!(status == 125 || status == 126, "{fd}: {text}");
+    }
+}
+
+#[test]
+fn a_user_has_its_groups_and_nothing_of_roots() {
+    let Some(env) = Env::new() else { return };
+    let mut asked = Env::request("id; cat /proc/self/status | grep -E '^(Cap|Groups)'");
+    (asked.uid, asked.gid, asked.groups) = (1000, 1001, vec![29, 44]);
+    let output = env.run(asked);
+    assert!(output.stdout.starts_with("uid=1000 gid=1001 groups=29,44,1001\n"), "{output:?}");
+    assert!(output.stdout.contains("CapEff:\t0000000000000000\n"), "{output:?}");
+    assert!(output.stdout.contains("CapPrm:\t0000000000000000\n"), "{output:?}");
+    assert!(output.stdout.contains("CapBnd:\t00000000800405fb\n"), "{output:?}");
+}
+
+#[test]
+fn the_first_process_of_an_ignored_signal_mask_starts_clean() {
+    let Some(env) = Env::new() else { return };
+    let output = env.run(request(&["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]));
+    assert_eq!(output.stdout, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
