@@ -159,9 +159,6 @@ impl LogReader {
     fn age(&self) -> Result<Option<u32>> {
         let Some(part) = &self.part else { return Ok(None) };
         let ours = fstat(part.get_ref()).map_err(|e| Error::io("stat the log", e))?;
-        if ours.st_nlink == 0 && self.open(0)?.is_none() {
-            return Ok(Some(0)); // the whole container is gone: this is the last of its log
-        }
         for n in 0..MAX_FILES {
             let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
             match rustix::fs::statat(&self.dir, rotated(n), flags) {

@@ -137,6 +137,20 @@ fn a_follower_goes_along_with_rotations() {
 }
 
 #[test]
+fn what_is_written_between_the_last_look_and_a_rotation_is_not_lost() {
+    let bench = bench();
+    bench.append("T stdout F a\n");
+    let mut reader = bench.reader(None);
+    assert_eq!(rest(&mut reader), "a,");
+    // The reader has seen the end, and asks whether to go on only now.
+    bench.append("T stdout F b\n");
+    bench.rotate();
+    bench.append("T stdout F c\n");
+    assert!(reader.move_on().unwrap());
+    assert_eq!(rest(&mut reader), "b,c,");
+}
+
+#[test]
 fn a_follower_reads_to_the_end_of_a_removed_container() {
     let bench = bench();
     bench.append("T stdout F a\n");

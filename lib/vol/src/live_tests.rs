@@ -149,6 +149,22 @@ fn read_only_reaches_the_mounts_below() {
 }
 
 #[test]
+fn mounts_made_later_on_one_side_do_not_appear_on_the_other() {
+    let Some(ctr) = Container::new() else { return };
+    let shared = ctr.site();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "t"]).arg(&shared).status().unwrap();
+    assert!(mounted.success());
+    let made = Command::new("mount").arg("--make-shared").arg(&shared).status().unwrap();
+    let bound = ctr.bind_site("/srv");
+    let info = ctr.mountinfo();
+    let unmounted = Command::new("umount").arg(&shared).status().unwrap();
+    assert!(made.success() && unmounted.success());
+    bound.unwrap();
+    let line = info.lines().find(|l| l.contains(" /srv ")).unwrap();
+    assert!(!line.contains("shared:") && !line.contains("master:"), "{line}");
+}
+
+#[test]
 fn a_volume_is_bound_by_its_name() {
     let Some(ctr) = Container::new() else { return };
     let spec = MountSpec::new(Source::Volume("data".into()), "/data".into());
