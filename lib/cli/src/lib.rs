@@ -16,3 +16,5 @@ pub use format::{Format, Writer, json};
 pub use logs::{LogPrinter, Tail, tail};
 pub use operands::{Operands, one};
 pub use store_args::StoreArgs;
+/// The time of day, for tools that print ages.
+pub use sys::time::now;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 pub mod ctr_inspect;
 pub mod ctr_ls;
+pub mod img_ls;
 pub mod mount;
 pub mod vol_ls;
 

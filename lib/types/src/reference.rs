@@ -104,6 +104,15 @@ impl ImageRef {
         }
     }
 
+    /// Whether a pattern with `*`, `?` and `[a-z]`, none of which matches a slash, is for this: for
+    /// its familiar form with or without the tag, as `docker images PATTERN`.
+    #[must_use]
+    pub fn matches(&self, pattern: &str) -> bool {
+        [self.familiar(), self.familiar_name(), self.to_string(), self.repository()]
+            .iter()
+            .any(|name| glob(pattern.as_bytes(), name.as_bytes()))
+    }
+
     /// Returns the whole reference as people write it: `httpd:latest`, `httpd@sha256:…`.
     #[must_use]
     pub fn familiar(&self) -> String {
@@ -243,6 +252,43 @@ fn valid_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
 
+/// Matches as a shell does for file names.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) => {
+            let end = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
+            (0..=end).any(|n| text.get(n..).is_some_and(|t| glob(rest, t)))
+        }
+        (Some((b'?', rest)), Some((c, text))) => *c != b'/' && glob(rest, text),
+        (Some((b'[', rest)), Some((c, text))) => match class(rest, *c) {
+            Some((hit, rest)) => hit && glob(rest, text),
+            None => false,
+        },
+        (Some((b'\\', [p, rest @ ..])), Some((c, text))) => p == c && glob(rest, text),
+        (Some((p, rest)), Some((c, text))) => p == c && glob(rest, text),
+        _ => false,
+    }
+}
+
+/// Reads `[^a-z]` after its bracket. Returns whether it has `c`, and what follows it.
+fn class(pattern: &[u8], c: u8) -> Option<(bool, &[u8])> {
+    let (negated, set) = pattern.strip_prefix(b"^").map_or((false, pattern), |set| (true, set));
+    let end = set.iter().skip(1).position(|b| *b == b']')? + 1;
+    let (mut set, rest) = (set.get(..end)?, set.get(end + 1..)?);
+    let mut hit = false;
+    while let Some((first, tail)) = set.split_first() {
+        if let [b'-', last, tail @ ..] = tail {
+            hit |= (*first..=*last).contains(&c);
+            set = tail;
+        } else {
+            hit |= *first == c;
+            set = tail;
+        }
+    }
+    Some((hit != negated && c != b'/', rest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,5 +382,33 @@ mod tests {
         let fits = format!("docker.io/a/{}", "b".repeat(255 - "docker.io/a/".len()));
         assert!(fits.parse::<ImageRef>().is_ok());
         assert!(format!("{fits}b").parse::<ImageRef>().is_err());
+    }
+
+    #[test]
+    fn patterns_match_as_file_names() {
+        let hit = |pattern: &str, name: &str| name.parse::<ImageRef>().expect(name).matches(pattern);
+        for (pattern, name) in [
+            ("httpd", "httpd:2.4"),
+            ("httpd:2.4", "httpd:2.4"),
+            ("http*", "httpd"),
+            ("*", "httpd"),
+            ("httpd:2.*", "httpd:2.4"),
+            ("docker.io/library/httpd", "httpd"),
+            ("localhost:5000/*/busybox", "localhost:5000/library/busybox"),
+            ("h[a-t]tpd:?.[^5]", "httpd:2.4"),
+        ] {
+            assert!(hit(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("http", "httpd"),
+            ("*", "localhost:5000/a/b"),
+            ("httpd:2.5", "httpd:2.4"),
+            ("[", "httpd"),
+            ("h[^t]tpd", "httpd"),
+            ("httpd?", "httpd"),
+            ("", "httpd"),
+        ] {
+            assert!(!hit(pattern, name), "{pattern} {name}");
+        }
     }
 }
