@@ -134,9 +134,7 @@ fn pair(socket: &Socket, bridge: &Bridge, pid: i32, lease: &Lease) -> Result<(),
     let there = End { name: ETH0, index: ETH0_INDEX, mac: Some(lease.mac) };
     let mut all = Messages::new();
     link::new_veth(&mut all, here, there, pid, bridge.index(), bridge.mtu());
-    if lease.ipv6 {
-        link::no_ipv6_address(&mut all, index);
-    }
+    link::set_port(&mut all, index, lease.ipv6);
     link::set_up(&mut all, "bring the veth pair up", index);
     socket.send(all)
 }

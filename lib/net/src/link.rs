@@ -20,6 +20,8 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_INET6_ADDR_GEN_MODE: u16 = 8;
 /// `linux/if_link.h`.
 const IN6_ADDR_GEN_MODE_NONE: u8 = 1;
+/// `linux/if_link.h`: hairpin mode.
+const IFLA_BRPORT_MODE: u16 = 4;
 /// `linux/if.h`.
 const IF_OPER_UP: u8 = 6;
 const AF_INET: u8 = libc::AF_INET as u8;
@@ -135,16 +137,29 @@ pub(crate) fn new_veth(all: &mut Messages, here: End<'_>, there: End<'_>, pid: i
     });
 }
 
-/// Gives a link no link-local IPv6 address: it would listen to router advertisements of whoever is
-/// on the link (CVE-2020-13401), and duplicate address detection would send to all ports of the
-/// bridge. In a message of its own before [`set_up`]: in one message the kernel brings the link up
-/// first. Refused by a kernel without IPv6.
-pub(crate) fn no_ipv6_address(all: &mut Messages, index: u32) {
-    all.push("keep IPv6 off the link", libc::RTM_NEWLINK, 0, |m| {
+/// Prepares a port of a bridge, in a message of its own before [`set_up`]: in one message the kernel
+/// brings the link up first.
+///
+/// The bridge may send back by a port what came by it: with `br_netfilter`, which other engines
+/// load, what a container sends to a published port of its own is redirected inside the bridge.
+///
+/// With `ipv6`, which a kernel without IPv6 refuses, the link gets no link-local address: it would
+/// listen to router advertisements of whoever is on the link (CVE-2020-13401), and duplicate address
+/// detection would send to all ports of the bridge.
+pub(crate) fn set_port(all: &mut Messages, index: u32, ipv6: bool) {
+    all.push("set up the port of the bridge", libc::RTM_NEWLINK, 0, |m| {
         ifinfo(m, index, 0, 0);
-        m.nest(libc::IFLA_AF_SPEC, |m| {
-            m.nest(libc::AF_INET6 as u16, |m| m.attr(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]));
+        m.nest(libc::IFLA_LINKINFO, |m| {
+            m.text(libc::IFLA_INFO_SLAVE_KIND, "bridge");
+            m.nest(libc::IFLA_INFO_SLAVE_DATA, |m| m.attr(IFLA_BRPORT_MODE, &[1]));
         });
+        if ipv6 {
+            m.nest(libc::IFLA_AF_SPEC, |m| {
+                m.nest(libc::AF_INET6 as u16, |m| {
+                    m.attr(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE])
+                });
+            });
+        }
     });
 }
 

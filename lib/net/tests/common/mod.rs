@@ -144,7 +144,8 @@ impl World {
     pub fn new() -> Self {
         let (host, peer) = (Namespace::new(), Namespace::new());
         host.sh(&format!(
-            "ip link set lo up
+            "echo 0 > /proc/sys/net/ipv4/ip_forward # a new namespace has the setting of this machine
+             ip link set lo up
              ip link add eth0 mtu 1400 type veth peer name eth0 netns {}
              ip address add {HOST}/24 dev eth0
              ip link set eth0 up",
@@ -207,6 +208,19 @@ pub struct Container {
 
 pub fn open(dir: &std::path::Path) -> Store {
     Store::open(&Paths { root: dir.join("root"), run: dir.join("run") }).unwrap()
+}
+
+/// Makes a container's record, so that its claims are those of somebody. While the lock is held it
+/// is being started.
+pub fn record(store: &Store, id: &str, name: &str) -> store::LockedDir {
+    let digest = format!("sha256:{}", "0".repeat(64));
+    let record = serde_json::json!({
+        "id": id, "name": name, "created": "2026-01-01T00:00:00Z", "image": "test",
+        "image_id": digest, "manifest": digest, "layers": [], "args": ["true"], "workdir": "/",
+        "hostname": name, "network": "bridge", "stop_signal": 15, "stop_timeout": 10,
+    });
+    let record: types::container::Record = serde_json::from_value(record).unwrap();
+    store.stage_container(id).unwrap().commit(&record, b"{}", store::Sync::Lazy).unwrap()
 }
 
 /// An id that looks like one.
