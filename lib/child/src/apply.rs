@@ -88,6 +88,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         }
         Op::Keyring => keyring(),
         Op::Stdio(fds) => stdio(*fds),
+        Op::Report(fd) => call::dup_to(*fd, 3),
         Op::ControllingTerminal => call::take_terminal(),
         other => privileges(other),
     }

@@ -288,8 +288,8 @@ pub fn socket_route() -> Result<Fd, Errno> {
     sys!(SYS_socket, libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_ROUTE).map(fd)
 }
 
-pub fn execve(path: &CStr, argv: &[*const c_char], envp: &[*const c_char]) -> Errno {
-    match sys!(SYS_execve, path.as_ptr(), argv.as_ptr(), envp.as_ptr()) {
+pub fn execveat(image: Fd, argv: &[*const c_char], envp: &[*const c_char]) -> Errno {
+    match sys!(SYS_execveat, image, c"".as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH) {
         Err(errno) => errno,
         Ok(_) => libc::EINVAL, // execve(2) does not return on success
     }

@@ -2,13 +2,17 @@
 
 use core::ffi::c_char;
 
-use crate::{Errno, Prepared, call};
+use crate::{Errno, Fd, Prepared, call};
 
-/// The program, its arguments and its environment.
+/// The program that is executed in every container first, and which executes the user's: see
+/// `stub/main.rs` for why, and for what it takes.
+pub static STUB: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/stub"));
+
+/// The stub, its arguments and its environment.
 #[allow(missing_debug_implementations, reason = "holds pointers for the kernel")]
 pub struct Exec<P: Prepared> {
-    /// Paths to try in order: one if the name has a slash, else one for each directory of `PATH`.
-    pub candidates: P::List<P::Text>,
+    /// A sealed memory file that holds [`STUB`]; not descriptor 3.
+    pub stub: Fd,
     /// Pointers to the arguments, then null.
     pub argv: P::List<*const c_char>,
     /// Pointers to the environment, then null.
@@ -17,18 +21,7 @@ pub struct Exec<P: Prepared> {
 
 impl<P: Prepared> Exec<P> {
     /// Replaces the process. Returns why that could not be done.
-    ///
-    /// As `execvp(3)`: a candidate that is not there leads to the next one, one that may not be
-    /// executed is remembered, everything else ends the search.
     pub(crate) fn run(&self) -> Errno {
-        let mut verdict = libc::ENOENT;
-        for candidate in self.candidates.as_ref() {
-            match call::execve(candidate.as_ref(), self.argv.as_ref(), self.envp.as_ref()) {
-                libc::ENOENT | libc::ENOTDIR => {}
-                libc::EACCES => verdict = libc::EACCES,
-                errno => return errno,
-            }
-        }
-        verdict
+        call::execveat(self.stub, self.argv.as_ref(), self.envp.as_ref())
     }
 }

@@ -27,7 +27,7 @@ mod netlink;
 mod op;
 mod spawn;
 
-pub use exec::Exec;
+pub use exec::{Exec, STUB};
 pub use op::{Attr, Follow, Keep, Kind, NewMount, Op, Param, Part, Target};
 pub use spawn::{Spawn, Spawned, spawn};
 
@@ -52,7 +52,8 @@ pub trait Prepared {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
-    /// Index into the list of operations; its length stands for the final exec.
+    /// Index into the list of operations. Everything from its length on stands for the exec: the
+    /// length for that of the stub, [`u32::MAX`] for that of the program, told by the stub.
     pub step: u32,
     /// The kernel's reason.
     pub errno: Errno,

@@ -124,6 +124,9 @@ pub enum Op<P: Prepared> {
     Cwd(P::Text),
     /// Takes descriptors for 0, 1 and 2.
     Stdio([Fd; 3]),
+    /// Puts the report pipe where the stub looks for it, descriptor 3, and lets it live over one exec.
+    /// From here on, no other descriptor but that of the stub is needed.
+    Report(Fd),
     /// Makes descriptor 0 the controlling terminal.
     ControllingTerminal,
 

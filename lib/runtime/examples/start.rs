@@ -57,6 +57,7 @@ fn main() {
             console: None,
             cgroup: &cgroup,
             netlink: &[],
+            init: flag("INIT"),
         })
         .unwrap();
         let t4 = Instant::now();

@@ -43,7 +43,7 @@ const ENTERED: i32 =
 pub fn exec(launch: &ExecLaunch<'_>) -> Result<Process, StartError> {
     let pidfd = pidfd(launch.pid, launch.start_time)?;
     let (report, report_child) = launch::pipe("report")?;
-    let plan = plan(launch, &pidfd, report_child.as_raw_fd())?;
+    let plan = plan(launch, &pidfd, report_child.as_fd())?;
     if let Some(console) = launch.console {
         console.give_to(launch.process.user().uid())?;
     }
@@ -88,10 +88,10 @@ pub fn root_of(pid: i32, start_time: u64) -> Result<OwnedFd> {
     root
 }
 
-fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: RawFd) -> Result<Plan> {
+fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Result<Plan> {
     let process = launch.process;
     let mut draft = Draft::default();
-    let mut keep = vec![report, pidfd.as_raw_fd()];
+    let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
     keep.extend(launch.stdio.map(|fd| fd.as_raw_fd()));
     keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));
     let closing = draft.steps.len();
@@ -103,10 +103,12 @@ fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: RawFd) -> Result<Plan>
     draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
     draft.push(Step::NewSession);
     draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags: ENTERED });
-    identity::plan(process, launch.seccomp, launch.stdio, launch.console.is_some(), &mut draft)?;
-    keep.extend(draft.fds.iter().map(AsRawFd::as_raw_fd));
-    draft.steps.insert(closing, Step::Close(all_but(keep)));
-    Plan::finish(0, draft, process)
+    let ends = identity::Ends { stdio: launch.stdio, terminal: launch.console.is_some(), report };
+    identity::plan(process, launch.seccomp, &ends, &mut draft)?;
+    let mut plan = Plan::finish(0, draft, process, false)?;
+    keep.extend(plan.fds());
+    plan.steps.insert(closing, Step::Close(all_but(keep)));
+    Ok(plan)
 }
 
 /// Ranges of descriptors from 3 on that are not in the list.

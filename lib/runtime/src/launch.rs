@@ -32,6 +32,8 @@ pub struct Launch<'a> {
     pub cgroup: &'a Cgroup,
     /// rtnetlink messages to send inside, once released (loopback, addresses, routes).
     pub netlink: &'a [u8],
+    /// A small process 1 of ours starts the program, passes signals on and reaps (`--init`).
+    pub init: bool,
 }
 
 /// A container's first process, before its program. Dropped without release, it is killed and reaped.
@@ -112,6 +114,8 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
             cgroup: launch.cgroup,
             netlink: launch.netlink,
             gate: gate_child.as_fd(),
+            report: report_child.as_fd(),
+            init: launch.init,
         },
     )?;
     if let Some(console) = launch.console {

@@ -47,7 +47,7 @@ pub struct Plan {
     /// Strings that `exec` points to.
     _strings: Vec<CString>,
     /// Descriptors that `steps` name.
-    _fds: Vec<OwnedFd>,
+    fds: Vec<OwnedFd>,
 }
 
 /// What a plan is made from, besides the configuration.
@@ -58,6 +58,8 @@ pub(crate) struct Inputs<'a> {
     pub cgroup: &'a Cgroup,
     pub netlink: &'a [u8],
     pub gate: BorrowedFd<'a>,
+    pub report: BorrowedFd<'a>,
+    pub init: bool,
 }
 
 /// A plan while it grows.
@@ -135,14 +137,10 @@ impl Plan {
         if let Some(name) = spec.domainname() {
             draft.push(Step::Domainname(text(name)?));
         }
-        identity::plan(
-            process,
-            linux.seccomp().as_ref(),
-            inputs.stdio,
-            inputs.console.is_some(),
-            &mut draft,
-        )?;
-        Self::finish(spaces.new, draft, process)
+        let ends =
+            identity::Ends { stdio: inputs.stdio, terminal: inputs.console.is_some(), report: inputs.report };
+        identity::plan(process, linux.seccomp().as_ref(), &ends, &mut draft)?;
+        Self::finish(spaces.new, draft, process, inputs.init)
     }
 
     /// Number of steps, the exec not counted.
@@ -157,13 +155,27 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Descriptors that it owns and its steps name.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = child::Fd> {
+        self.fds.iter().map(AsRawFd::as_raw_fd)
+    }
+
     pub(crate) fn finish(
         namespaces: u64,
-        draft: Draft,
+        mut draft: Draft,
         process: &oci_spec::runtime::Process,
+        init: bool,
     ) -> Result<Self> {
-        let (exec, strings, program) = process::program(process)?;
-        Ok(Self { namespaces, steps: draft.steps, exec, program, _strings: strings, _fds: draft.fds })
+        let program = process::program(process, init)?;
+        draft.hold(program.stub);
+        Ok(Self {
+            namespaces,
+            steps: draft.steps,
+            exec: program.exec,
+            program: program.name,
+            _strings: program.strings,
+            fds: draft.fds,
+        })
     }
 }
 

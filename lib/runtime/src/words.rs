@@ -57,6 +57,7 @@ fn describe(step: &Step) -> String {
         Op::Keyring => "join new session keyring".into(),
         Op::Cwd(path) => format!("enter working directory \"/{}\"", text(path)),
         Op::Stdio(_) => "connect standard descriptors".into(),
+        Op::Report(_) => "place the report pipe".into(),
         Op::ControllingTerminal => "take controlling terminal".into(),
         Op::Bounding(_) => "drop bounding capabilities".into(),
         Op::Groups(_) => "set supplementary groups".into(),

@@ -3,6 +3,8 @@
 //!
 //! Needs root and `busybox-static`; each test says so and passes if either is missing.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
+
 mod container {
     mod confinement;
     mod entering;

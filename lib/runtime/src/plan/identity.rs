@@ -9,12 +9,19 @@ use types::Result;
 use super::{Draft, Step, target, text};
 use crate::{caps, seccomp};
 
+/// What the process is connected to.
+pub struct Ends<'a> {
+    pub stdio: [BorrowedFd<'a>; 3],
+    /// The first of them becomes the controlling terminal.
+    pub terminal: bool,
+    pub report: BorrowedFd<'a>,
+}
+
 /// Appends limits, identity, capabilities and the filter.
 pub fn plan(
     process: &Process,
     seccomp: Option<&LinuxSeccomp>,
-    stdio: [BorrowedFd<'_>; 3],
-    terminal: bool,
+    ends: &Ends<'_>,
     draft: &mut Draft,
 ) -> Result<()> {
     draft.push(Step::Umask(process.user().umask().unwrap_or(0o022)));
@@ -22,9 +29,10 @@ pub fn plan(
     if process.cwd() != std::path::Path::new("/") {
         draft.push(Step::Cwd(text(&target::inside(process.cwd())?)?));
     }
-    let stdio = lifted(stdio, draft)?;
+    let stdio = lifted(ends.stdio, draft)?;
     draft.push(Step::Stdio(stdio));
-    if terminal {
+    draft.push(Step::Report(ends.report.as_raw_fd()));
+    if ends.terminal {
         draft.push(Step::ControllingTerminal);
     }
     // After the last descriptor is opened: the limit may be on descriptors.

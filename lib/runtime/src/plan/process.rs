@@ -1,30 +1,68 @@
-//! The program: where it is looked for, its arguments and environment.
+//! The program: how it is handed to the stub that executes it.
 
 use std::ffi::{CString, c_char};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::null;
 
 use child::Exec;
 use oci_spec::runtime::Process;
-use types::Result;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
+use types::{Error, Result};
 
 use super::{Owned, invalid, text};
 
-/// Where programs are looked for if the environment does not say.
+/// Where programs are looked for if the environment does not say. The stub has the same.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Prepares the exec; the strings must live as long as it.
-pub fn program(process: &Process) -> Result<(Exec<Owned>, Vec<CString>, String)> {
+/// What process 1 is called with `--init`, as its own `/proc/1/cmdline` shows it.
+const INIT: &str = "/sbin/longshore-init";
+
+/// An exec with all that it points to.
+pub struct Program {
+    pub exec: Exec<Owned>,
+    pub name: String,
+    pub strings: Vec<CString>,
+    pub stub: OwnedFd,
+}
+
+/// Prepares the exec; with `init`, the stub stays as process 1.
+pub fn program(process: &Process, init: bool) -> Result<Program> {
     let args = process.args().as_deref().unwrap_or_default();
     let name = args.first().ok_or_else(|| invalid("there is no program to run"))?;
     let env = process.env().as_deref().unwrap_or_default();
-    let mut strings = Vec::with_capacity(args.len() + env.len());
-    let argv = pointers(args, &mut strings)?;
-    let envp = pointers(env, &mut strings)?;
-    Ok((Exec { candidates: candidates(name, env)?, argv, envp }, strings, name.clone()))
+    let mut strings = Vec::with_capacity(args.len() + env.len() + 2);
+    let mode = if init { "--" } else { "-e" };
+    let argv = pointers([INIT, mode].into_iter().chain(args.iter().map(String::as_str)), &mut strings)?;
+    let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
+    let stub = stub().map_err(|e| Error::io("prepare the first program", e))?;
+    let exec = Exec { stub: stub.as_raw_fd(), argv, envp };
+    Ok(Program { exec, name: name.clone(), strings, stub })
 }
 
-fn pointers(list: &[String], strings: &mut Vec<CString>) -> Result<Vec<*const c_char>> {
-    let mut pointers = Vec::with_capacity(list.len() + 1);
+/// A copy of the stub that nobody can change.
+fn stub() -> Result<OwnedFd, Errno> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Linux 6.3 wants to be told that it is to be executed; older ones do not know the flag.
+    let file = match memfd_create(c"longshore-init", flags | MemfdFlags::EXEC) {
+        Err(Errno::INVAL) => memfd_create(c"longshore-init", flags)?,
+        other => other?,
+    };
+    let mut rest = child::STUB;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    // Descriptor 3 is where the report pipe will be.
+    if file.as_raw_fd() > 3 { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, 4) }
+}
+
+fn pointers<'a>(
+    list: impl Iterator<Item = &'a str>,
+    strings: &mut Vec<CString>,
+) -> Result<Vec<*const c_char>> {
+    let mut pointers = Vec::with_capacity(16);
     for item in list {
         let owned = text(item)?;
         // The bytes are on the heap and stay where they are when the CString moves.
@@ -33,36 +71,4 @@ fn pointers(list: &[String], strings: &mut Vec<CString>) -> Result<Vec<*const c_
     }
     pointers.push(null());
     Ok(pointers)
-}
-
-/// As `execvp(3)`, with the container's own `PATH`; an empty element would mean the working directory,
-/// which is nobody's intention, and is skipped.
-fn candidates(name: &str, env: &[String]) -> Result<Vec<CString>> {
-    if name.contains('/') {
-        return Ok(vec![text(name)?]);
-    }
-    let path = env.iter().rev().find_map(|line| line.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
-    if name.is_empty() {
-        return Ok(Vec::new());
-    }
-    path.split(':').filter(|dir| !dir.is_empty()).map(|dir| text(&format!("{dir}/{name}"))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn names(name: &str, env: &[&str]) -> Vec<String> {
-        let env: Vec<_> = env.iter().map(|e| (*e).to_owned()).collect();
-        candidates(name, &env).unwrap().iter().map(|c| c.to_str().unwrap().to_owned()).collect()
-    }
-
-    #[test]
-    fn a_program_is_looked_for_in_the_containers_path() {
-        assert_eq!(names("sh", &["PATH=/x:/y"]), ["/x/sh", "/y/sh"]);
-        assert_eq!(names("sh", &["PATH=/x", "PATH=:/z:"]), ["/z/sh"]);
-        assert_eq!(names("sh", &[]).last().unwrap(), "/bin/sh");
-        assert_eq!(names("./sh", &["PATH=/x"]), ["./sh"]);
-        assert!(names("", &["PATH=/x"]).is_empty());
-    }
 }

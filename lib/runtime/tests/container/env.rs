@@ -20,6 +20,8 @@ pub struct Env {
     pub id: String,
     /// Read-only layers, top first; the last is busybox.
     pub lowers: Vec<PathBuf>,
+    /// With our own process 1.
+    pub init: bool,
 }
 
 /// What a program said and how it ended.
@@ -66,7 +68,7 @@ impl Env {
         for applet in applets.split_whitespace() {
             std::os::unix::fs::symlink("busybox", base.join("bin").join(applet)).unwrap();
         }
-        Some(Self { dir, id, lowers: vec![base] })
+        Some(Self { dir, id, lowers: vec![base], init: false })
     }
 
     /// A directory that is put on top of busybox.
@@ -132,7 +134,7 @@ impl Env {
             Some(console) => [console.slave(); 3],
             None => [null.as_fd(), out.as_fd(), err.as_fd()],
         };
-        let launch = Launch { spec, rootfs: &rootfs, stdio, console, cgroup, netlink: &[] };
+        let launch = Launch { spec, rootfs: &rootfs, stdio, console, cgroup, netlink: &[], init: self.init };
         Ok((runtime::start(&launch)?.release()?, stdout, stderr))
     }
 

@@ -85,3 +85,40 @@ fn the_first_process_of_an_ignored_signal_mask_starts_clean() {
     let output = env.run(request(&["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]));
     assert_eq!(output.stdout, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
 }
+
+#[test]
+fn our_own_process_1_passes_signals_on_and_reaps() {
+    let Some(mut env) = Env::new() else { return };
+    env.init = true;
+    let script = "tr '\\000' ' ' < /proc/1/cmdline; echo; trap 'echo term; exit 3' TERM; \
+        (sh -c 'sleep 0.1 & sh -c true' &); sleep 0.4; ps | grep -c '[Z]  *\\['; echo up; \
+        while :; do sleep 0.05; done";
+    let mut running = env.start(Env::request(script)).unwrap();
+    assert!(running.line().starts_with("/sbin/longshore-init -- sh -c "));
+    assert_eq!(running.line(), "0", "no zombies");
+    assert_eq!(running.line(), "up");
+    running.process.signal(15).unwrap();
+    let output = running.finish();
+    assert_eq!((output.stdout.as_str(), output.code), ("term\n", 3));
+    assert_eq!(env.refused(request(&["nope"])).0, 127);
+    let killed = env.run(request(&["sh", "-c", "kill -9 $$"]));
+    assert_eq!(killed.code, 137);
+}
+
+#[test]
+fn nobody_can_reach_a_binary_of_the_host_through_proc() {
+    let Some(mut env) = Env::new() else { return };
+    let layer = env.layer();
+    // CVE-2019-5736: an interpreter line that has our own last image executed.
+    std::fs::write(layer.join("evil"), "#!/proc/self/exe\n").unwrap();
+    std::fs::set_permissions(layer.join("evil"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let output = env.run(request(&["/evil"]));
+    assert_ne!(output.code, 0);
+    env.init = true;
+    let script = "readlink /proc/1/exe; (echo x > /proc/1/exe) 2>&1";
+    let output = env.sh(script);
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert_eq!(lines[0], "/memfd:longshore-init (deleted)");
+    assert!(lines[1].contains("Text file busy") || lines[1].contains("not permitted"), "{lines:?}");
+}

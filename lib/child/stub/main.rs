@@ -1,0 +1,244 @@
+//! What is executed first in every container: a program of its own that executes the user's.
+//!
+//! A program can name the file that it was started from, `/proc/self/exe`, and while that is a binary
+//! of the host, a hostile image can have it executed by its own interpreter line and then
+//! overwrite it (CVE-2019-5736). So the last image of ours is this one: a few pages in a sealed memory
+//! file that belongs to nobody.
+//!
+//! With `--` as its first argument it stays as process 1 (`--init`): it starts the program as
+//! its child, passes signals on and reaps what nobody waits for. With `-e` it becomes the program.
+//! What follows is the program and its arguments.
+//!
+//! Descriptor 3 is the report pipe. No allocator, no C library; linked static, at a fixed address.
+#![no_std]
+#![no_main]
+
+mod arch;
+
+use core::ffi::c_char;
+use core::ptr::{addr_of_mut, null};
+
+use arch::{call1, call3, call4};
+
+const REPORT: usize = 3;
+const ENOENT: isize = 2;
+const EACCES: isize = 13;
+const ENOTDIR: isize = 20;
+const ENAMETOOLONG: isize = 36;
+const SIGCHLD: usize = 17;
+const WNOHANG: usize = 1;
+const F_SETFD: usize = 2;
+const TIOCSPGRP: usize = 0x5410;
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A candidate for the program's path.
+static mut CANDIDATE: [u8; 4096] = [0; 4096];
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    exit(125)
+}
+
+fn exit(status: usize) -> ! {
+    loop {
+        // SAFETY: takes an integer and ends the process.
+        unsafe { call1(arch::EXIT_GROUP, status) };
+    }
+}
+
+/// The kernel's view of a new program: argc, then pointers to arguments, null, environment, null.
+///
+/// # Safety
+/// `stack` is the stack pointer at the entry of the process.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn begin(stack: *const usize) -> ! {
+    // SAFETY: the layout above is the kernel's promise (execve(2), System V ABI).
+    let (argc, argv) = unsafe { (*stack, stack.add(1).cast::<*const c_char>()) };
+    if argc < 3 {
+        exit(125);
+    }
+    // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
+    let (mode, program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
+    // SAFETY: integers; descriptor 3 must not reach the program.
+    unsafe { call3(arch::FCNTL, REPORT, F_SETFD, 1) };
+    // SAFETY: the first two bytes of a string that has at least one and a NUL.
+    let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
+    if stay { init(program, envp) } else { become_program(program, envp) }
+}
+
+/// Starts the program as a child and stays.
+fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
+    let (all, none) = (u64::MAX, 0u64);
+    mask(&all);
+    // SAFETY: clone without a new stack and without shared memory: fork(2).
+    let child = unsafe { arch::fork(SIGCHLD) };
+    if child == 0 {
+        // Its own group, in the foreground if there is a terminal: Ctrl-C is for it.
+        // SAFETY: integers.
+        unsafe { call3(arch::SETPGID, 0, 0, 0) };
+        // SAFETY: takes nothing.
+        let group = unsafe { call1(arch::GETPID, 0) } as u32;
+        // SAFETY: reads an int; without a terminal it fails, which is fine.
+        unsafe { call3(arch::IOCTL, 0, TIOCSPGRP, (&raw const group).addr()) };
+        mask(&none);
+        become_program(program, envp);
+    }
+    if child < 0 {
+        report(-child);
+    }
+    // SAFETY: an integer; the child alone reports from here on.
+    unsafe { call1(arch::CLOSE, REPORT) };
+    loop {
+        // SAFETY: waits for any of the set; no siginfo, no timeout.
+        let signal = unsafe { call4(arch::RT_SIGTIMEDWAIT, (&raw const all).addr(), 0, 0, 8) };
+        if signal == SIGCHLD as isize {
+            reap(child);
+        } else if signal > 0 {
+            // SAFETY: integers; a child that has just ended is found by the next SIGCHLD.
+            unsafe { call3(arch::KILL, child as usize, signal as usize, 0) };
+        }
+    }
+}
+
+/// Reaps all that have ended; ends with the child's status if it is among them.
+fn reap(child: isize) {
+    loop {
+        let mut status = 0i32;
+        // SAFETY: writes an int that outlives the call.
+        let pid = unsafe { call4(arch::WAIT4, usize::MAX, (&raw mut status).addr(), WNOHANG, 0) };
+        if pid <= 0 {
+            return;
+        }
+        if pid == child {
+            let signal = status & 0x7f;
+            let code = if signal == 0 { (status >> 8) & 0xff } else { 128 + signal };
+            exit(code as usize);
+        }
+    }
+}
+
+fn mask(set: &u64) {
+    const SIG_SETMASK: usize = 2;
+    // SAFETY: reads eight bytes that outlive the call.
+    unsafe { call4(arch::RT_SIGPROCMASK, SIG_SETMASK, core::ptr::from_ref(set).addr(), 0, 8) };
+}
+
+/// Executes the program, or reports why not and ends.
+///
+/// As `execvp(3)`, with the container's `PATH`: what is not there leads to the next directory, what may
+/// not be executed is remembered, everything else ends the search. An empty element would mean the
+/// working directory, which is nobody's intention, and is skipped.
+fn become_program(program: *const *const c_char, envp: *const *const c_char) -> ! {
+    // SAFETY: argc was at least 3, so there is a string.
+    let name = unsafe { *program };
+    let length = len(name);
+    if length == 0 {
+        report(ENOENT);
+    }
+    if contains_slash(name, length) {
+        report(execute(name, program, envp));
+    }
+    let (mut path, mut left) = search_path(envp);
+    let mut verdict = ENOENT;
+    while left > 0 {
+        let dir = directory(path, left);
+        if dir > 0 {
+            match join(path, dir, name, length) {
+                true => match execute(addr_of_mut!(CANDIDATE).cast(), program, envp) {
+                    ENOENT | ENOTDIR => {}
+                    EACCES => verdict = EACCES,
+                    errno => report(errno),
+                },
+                false => verdict = ENAMETOOLONG,
+            }
+        }
+        let step = if dir < left { dir + 1 } else { dir };
+        path = path.wrapping_add(step);
+        left -= step;
+    }
+    report(verdict)
+}
+
+fn execute(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> isize {
+    // SAFETY: strings and null-terminated arrays, as the kernel gave them to us.
+    -unsafe { call3(arch::EXECVE, path.addr(), argv.addr(), envp.addr()) }
+}
+
+/// Eight bytes: the step (the exec, by convention the largest number) and the errno.
+fn report(errno: isize) -> ! {
+    let failure = [u32::MAX, errno as u32];
+    // SAFETY: reads eight bytes; if nobody listens any more, the status still tells.
+    unsafe { call3(arch::WRITE, REPORT, failure.as_ptr().addr(), 8) };
+    exit(127)
+}
+
+/// The last `PATH` of the environment, with its length.
+fn search_path(mut envp: *const *const c_char) -> (*const u8, usize) {
+    let mut found = (DEFAULT_PATH.as_ptr(), DEFAULT_PATH.len());
+    loop {
+        // SAFETY: walks the null-terminated array.
+        let line = unsafe { *envp };
+        if line == null() {
+            return found;
+        }
+        if starts_with_path(line) {
+            let value = line.cast::<u8>().wrapping_add(5);
+            found = (value, len(value.cast()));
+        }
+        envp = envp.wrapping_add(1);
+    }
+}
+
+fn starts_with_path(line: *const c_char) -> bool {
+    let mut at = 0;
+    for wanted in *b"PATH=" {
+        // SAFETY: stops at the first byte that differs, at the latest at the NUL.
+        if unsafe { *line.cast::<u8>().wrapping_add(at) } != wanted {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+fn len(text: *const c_char) -> usize {
+    let mut at = 0;
+    // Volatile, so that the compiler does not make a call of a C library's strlen of it.
+    // SAFETY: strings of the kernel end with a NUL.
+    while unsafe { text.wrapping_add(at).read_volatile() } != 0 {
+        at += 1;
+    }
+    at
+}
+
+fn contains_slash(text: *const c_char, length: usize) -> bool {
+    // SAFETY: `length` bytes are there.
+    (0..length).any(|at| unsafe { *text.cast::<u8>().wrapping_add(at) } == b'/')
+}
+
+/// Length of the first element of a path list.
+fn directory(path: *const u8, left: usize) -> usize {
+    // SAFETY: `left` bytes are there.
+    (0..left).find(|at| unsafe { *path.wrapping_add(*at) } == b':').unwrap_or(left)
+}
+
+/// Writes `dir/name` to the buffer; false if it does not fit.
+fn join(dir: *const u8, dir_len: usize, name: *const c_char, name_len: usize) -> bool {
+    if dir_len + name_len + 2 > 4096 {
+        return false;
+    }
+    copy(0, dir, dir_len);
+    copy(dir_len, b"/".as_ptr(), 1);
+    // With the NUL.
+    copy(dir_len + 1, name.cast(), name_len + 1);
+    true
+}
+
+/// Volatile, so that the compiler does not make a call of a C library's memcpy of it.
+fn copy(to: usize, from: *const u8, length: usize) {
+    let buffer = addr_of_mut!(CANDIDATE).cast::<u8>();
+    for at in 0..length {
+        // SAFETY: `join` has checked that all fits; there is one thread.
+        unsafe { buffer.wrapping_add(to + at).write_volatile(*from.wrapping_add(at)) };
+    }
+}
