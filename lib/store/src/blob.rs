@@ -156,8 +156,15 @@ impl<'s> Partial<'s> {
     }
 
     /// Another handle on the file, for one that reads what is written so far with `read_at`.
+    ///
+    /// Opened anew: a duplicate would share the lock (flock(2)) and hold it until the reader is done,
+    /// and two pulls whose readers wait for each other's writers would wait for ever.
     pub fn reader(&self) -> Result<File> {
-        self.file.try_clone().context("duplicate a descriptor")
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // The name is ours as long as we hold the lock.
+        rustix::fs::openat(self.store.area(self.place.area), &self.place.path, flags, Mode::empty())
+            .map(File::from)
+            .map_err(|e| Error::io(format!("open {:?}", self.store.absolute(&self.place)), e))
     }
 
     /// Checks size and digest. Wrong bytes are thrown away; a short file is kept for the next pull.
