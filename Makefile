@@ -24,7 +24,7 @@ DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
 .PHONY: build demo test test-vm bench lint man install help
-.PHONY: toolchain build-packages test-packages vm-packages lint-packages demo-packages bench-packages
+.PHONY: toolchain man-packages build-packages test-packages vm-packages lint-packages demo-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
 	$(CARGO) build --release --locked --workspace --bins
@@ -50,7 +50,7 @@ lint: lint-packages ## Formatting, clippy, dependency arrows, man pages, scripts
 	tests/lint-man.sh
 	shellcheck --external-sources $(SCRIPTS)
 
-man: ## Read the first page; the others are named at its end
+man: man-packages ## Read the first page; the others are named at its end
 	man -l man/longshore.7
 
 install: ## Install tools and pages below $(DESTDIR)$(PREFIX); `make` first
@@ -93,3 +93,5 @@ demo-packages: toolchain
 	$(call ensure,$(DEMO_PACKAGES))
 bench-packages: toolchain
 	$(call ensure,$(BENCH_PACKAGES))
+man-packages:
+	@command -v man >/dev/null || { echo "installing: man-db"; SUDO=$(SUDO) tests/fixtures/install.sh man-db; }

@@ -11,7 +11,7 @@ export LONGSHORE_TEST_SKIPS=$PWD/$out/skips LONGSHORE_BIN=$PWD/$target/debug
 
 # The tools once, then the tests with the same profile, so that nothing is built twice.
 "$cargo" build --locked --workspace --bins
-"$cargo" test --locked --workspace --exclude tests --lib --no-run
+"$cargo" test --locked --workspace --exclude tests --lib --test '*' --no-run
 "$cargo" test --locked -p tests --no-run
 
 sudo=
@@ -28,7 +28,7 @@ $sudo tests/host-state.sh >"$out/before"
 
 status=0
 {
-    "$cargo" test --locked --workspace --exclude tests --lib --no-fail-fast
+    "$cargo" test --locked --workspace --exclude tests --lib --test '*' --no-fail-fast
     "$cargo" test --locked -p tests --no-fail-fast -- --test-threads="${LONGSHORE_TEST_THREADS:-2}"
 } 2>&1 | tee "$out/log" || status=1
 

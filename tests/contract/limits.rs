@@ -10,7 +10,9 @@ fn sources(below: &str) -> Vec<(String, String)> {
     while let Some(dir) = todo.pop() {
         for entry in fs::read_dir(&dir).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && path.file_name().is_some_and(|n| n != "target") {
+            // Tests and examples beside `src` may do what the library may not.
+            let beside = |n: &std::ffi::OsStr| n == "tests" || n == "examples" || n == "benches";
+            if path.is_dir() && !path.file_name().is_some_and(beside) {
                 todo.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 found.push((short(&path), before_tests(&fs::read_to_string(&path).unwrap())));

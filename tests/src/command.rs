@@ -296,7 +296,12 @@ impl Output<'_> {
         let text = String::from_utf8_lossy(&self.stderr).into_owned();
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        let tool = self.line.split(' ').next().unwrap_or_default().to_owned();
+        let typed = self.line.strip_prefix("bash -o pipefail -c ").unwrap_or(&self.line);
+        let tool = typed
+            .split(' ')
+            .find(|word| word.contains('-') && !word.starts_with('-'))
+            .unwrap_or_default()
+            .to_owned();
         let good = first.starts_with(&format!("{tool}: "))
             && parts.iter().all(|part| text.contains(part))
             && lines.all(|line| line.starts_with("hint: "))

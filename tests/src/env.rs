@@ -1,6 +1,6 @@
 //! The world of one test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,7 +28,11 @@ impl Env {
     #[expect(clippy::new_without_default, reason = "it makes directories and namespaces")]
     #[must_use]
     pub fn new() -> Self {
-        let dir = tempfile::Builder::new().prefix("longshore-test-").tempdir().unwrap();
+        Self::in_dir(&std::env::temp_dir())
+    }
+
+    fn in_dir(parent: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("longshore-test-").tempdir_in(parent).unwrap();
         for name in ["root", "run", "home", "work"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
@@ -47,23 +51,25 @@ impl Env {
     #[must_use]
     pub fn online() -> Self {
         let mut env = Self::new();
-        env.registry = Some(env.machine.relay("127.0.0.1:5000", &fixtures::registry().socket));
+        env.connect();
         env
+    }
+
+    fn connect(&mut self) {
+        self.registry = Some(self.machine.relay("127.0.0.1:5000", &fixtures::registry().socket));
     }
 
     /// A store that has these images, which were pulled once for all tests.
     #[must_use]
     pub fn with_images(names: &[&str]) -> Self {
-        static SEED: Mutex<Option<Env>> = Mutex::new(None);
-        let mut seed = SEED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let seed = seed.get_or_insert_with(Self::online);
-        for name in names {
-            let marker = seed.dir.path().join(format!("have-{}", name.replace(['/', ':'], "-")));
-            if !marker.exists() {
-                drop(seed.tool("img-pull").arg(name).run().ok());
-                fs::write(marker, "").unwrap();
-            }
-        }
+        static SEEDS: Mutex<BTreeMap<String, Env>> = Mutex::new(BTreeMap::new());
+        let mut seeds = SEEDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seed = seeds.entry(names.join(" ")).or_insert_with(|| {
+            let mut seed = Self::in_dir(&fixtures::registry().dir);
+            seed.connect();
+            drop(seed.tool("img-pull").args(names).run().ok());
+            seed
+        });
         let env = Self::online();
         // Hard links: content of a store never changes once it has its name.
         let copied =
@@ -116,7 +122,6 @@ impl Env {
     }
 
     /// Another machine, 192.0.2.2, on a LAN where this one is 192.0.2.1.
-    #[must_use]
     pub fn lan(&self) -> &Machine {
         self.lan.get_or_init(|| self.machine.lan())
     }

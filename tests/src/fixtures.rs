@@ -13,9 +13,10 @@ use crate::top;
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) socket: PathBuf,
+    /// For what is shared by all tests and must go with this program.
+    pub(crate) dir: PathBuf,
     /// Its shell waits for the end of its stdin, so it goes however this program ends.
     _process: Child,
-    _dir: tempfile::TempDir,
 }
 
 /// The registry of this test program.
@@ -29,9 +30,10 @@ fn start() -> Registry {
     let made = Command::new(top().join("tests/fixtures/images.sh")).arg(&images).output().expect("images.sh");
     assert!(made.status.success(), "make the images: {}", String::from_utf8_lossy(&made.stderr));
 
-    let dir = tempfile::Builder::new().prefix("longshore-test-registry-").tempdir().unwrap();
-    let socket = dir.path().join("socket");
-    let config = dir.path().join("config.yml");
+    // Nothing is dropped when a test program ends, so the shell removes the directory.
+    let dir = tempfile::Builder::new().prefix("longshore-test-registry-").tempdir().unwrap().keep();
+    let socket = dir.join("socket");
+    let config = dir.join("config.yml");
     let text = format!(
         "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  filesystem: \
          {{rootdirectory: {}}}\n  maintenance: {{readonly: {{enabled: true}}}}\nhttp: {{net: unix, addr: {}}}\n",
@@ -42,7 +44,7 @@ fn start() -> Registry {
     let process = Command::new("sh")
         .args(["-c", "docker-registry serve \"$1\" & server=$!; cat; kill $server; rm -r \"$2\"", "registry"])
         .arg(&config)
-        .arg(dir.path())
+        .arg(&dir)
         .env("OTEL_TRACES_EXPORTER", "none")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -50,7 +52,7 @@ fn start() -> Registry {
         .spawn()
         .expect("start the registry");
     wait_for(&socket);
-    Registry { socket, _process: process, _dir: dir }
+    Registry { socket, dir, _process: process }
 }
 
 fn wait_for(socket: &Path) {

@@ -40,7 +40,23 @@ impl Schema {
     }
 }
 
+/// What [`check`] understands, and what only explains. Another keyword would be a check that does nothing.
+const KEYWORDS: &[&str] = &[
+    "$schema",
+    "$id",
+    "title",
+    "description",
+    "type",
+    "enum",
+    "required",
+    "properties",
+    "additionalProperties",
+    "items",
+];
+
 fn check(schema: &Value, value: &Value, path: &str, errors: &mut Vec<String>) {
+    let unknown = schema.as_object().into_iter().flatten().find(|(key, _)| !KEYWORDS.contains(&key.as_str()));
+    assert!(unknown.is_none(), "the schema has a keyword that is not understood here: {unknown:?}");
     if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
         && !allowed.contains(value)
     {

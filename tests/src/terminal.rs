@@ -117,7 +117,8 @@ impl Terminal {
 
 impl std::fmt::Display for Terminal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "$ {}\n--- screen\n{}", self.line, self.seen)
+        let last: String = self.seen.chars().rev().take(2000).collect();
+        write!(f, "$ {}\n--- screen\n{}", self.line, last.chars().rev().collect::<String>())
     }
 }
 
