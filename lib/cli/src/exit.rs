@@ -37,44 +37,51 @@ fn status_of(err: &anyhow::Error) -> u8 {
 
 /// Runs a tool: parses, calls, reports.
 pub fn main<A: clap::Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> ExitCode {
-    // Rust starts with SIGPIPE ignored. A filter must die quietly instead, and a program that we
-    // exec must not inherit the ignored signal.
-    sys::signal::default_sigpipe();
-    let args = A::parse();
-    run(args).map_or_else(
-        |err| {
-            report(&err);
-            ExitCode::from(status_of(&err))
-        },
-        |exit| ExitCode::from(exit.code()),
-    )
+    run_with(2, status_of, run)
 }
 
 /// Runs a tool that runs a program: every failure of its own is 125, as Docker's, so that it is
 /// told apart from the program's status. 126 and 127 arrive as [`Exit::Status`].
 pub fn main_run<A: clap::Parser>(run: impl FnOnce(A) -> anyhow::Result<Exit>) -> ExitCode {
+    run_with(125, |_| 125, run)
+}
+
+fn run_with<A: clap::Parser>(
+    usage: u8,
+    status: impl Fn(&anyhow::Error) -> u8,
+    run: impl FnOnce(A) -> anyhow::Result<Exit>,
+) -> ExitCode {
+    // Rust starts with SIGPIPE ignored. A filter must die quietly instead, and a program that we
+    // exec must not inherit the ignored signal.
     sys::signal::default_sigpipe();
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(err) => {
-            // Nobody is left to tell if stderr is closed.
-            drop(err.print());
-            return ExitCode::from(if err.use_stderr() { 125 } else { 0 });
-        }
+        Err(err) => return usage_error(&err, usage),
     };
     match run(args) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(err) => {
             report(&err);
-            ExitCode::from(125)
+            ExitCode::from(status(&err))
         }
     }
+}
+
+/// Prints what is wrong with the arguments, or the help or version that was asked for.
+fn usage_error(err: &clap::Error, status: u8) -> ExitCode {
+    if let Some(option) = crate::not_yet::option_of(err) {
+        report(&anyhow::anyhow!("option {option:?}: not supported yet"));
+        return ExitCode::from(status);
+    }
+    // Nobody is left to tell if the stream is closed.
+    drop(err.print());
+    ExitCode::from(if err.use_stderr() { status } else { 0 })
 }
 
 /// Prints an error as `tool: outer: inner: cause`, then its hints. The only place that does.
 #[expect(clippy::print_stderr, reason = "this is where errors reach the user")]
 pub fn report(err: &anyhow::Error) {
-    let chain = err.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    let chain = err.chain().map(types::error::phrase).collect::<Vec<_>>().join(": ");
     eprintln!("{}: {}", tool_name(), one_line(&chain));
     for link in err.chain() {
         if let Some(err) = link.downcast_ref::<Error>() {

@@ -3,14 +3,20 @@
 //! The text of these rules is `longshore-cli(7)`. This is the only crate that prints, reads the
 //! environment or ends a process.
 
+mod attach;
 mod container;
+mod exec;
 mod exit;
 mod format;
 mod logs;
+mod not_yet;
 mod operands;
+mod pull;
 mod store_args;
 
+pub use attach::{AttachArgs, CidFile, check_terminal, fail, print_line};
 pub use container::{ContainerArgs, ImageArgs};
+pub use exec::ExecArgs;
 pub use exit::{Exit, main, main_run, report, tool_name};
 pub use format::{Format, Writer, json};
 pub use logs::{LogPrinter, Tail, tail};

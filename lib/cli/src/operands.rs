@@ -41,6 +41,20 @@ impl Operands {
         Ok(names)
     }
 
+    /// The one object that there must be.
+    ///
+    /// # Errors
+    /// `Invalid` if there are several or none.
+    pub fn only(&self) -> anyhow::Result<String> {
+        match self.read()?.as_slice() {
+            [name] => Ok(name.clone()),
+            names => {
+                Err(Error::new(Kind::Invalid, format!("one name is needed, {} were given", names.len()))
+                    .into())
+            }
+        }
+    }
+
     /// Does something for each object: goes on after a failure, reports each, and prints what
     /// `act` returns for each success as one line, so that pipelines go on. `verb` is for messages.
     ///

@@ -6,5 +6,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[must_use]
 pub fn now() -> String {
     let now = clock_gettime(ClockId::Realtime);
-    types::time::rfc3339(now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
+    let nanos = u32::try_from(now.tv_nsec).unwrap_or(0);
+    // Only years beyond 9999 have no such form, and no clock shows them.
+    types::time::Time::from_unix(now.tv_sec, nanos).map_or_else(String::new, |time| time.to_string())
 }

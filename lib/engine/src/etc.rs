@@ -34,7 +34,7 @@ pub(crate) fn write(store: &Store, record: &Record, lease: Option<&net::Lease>) 
         let address = if address == HOST_GATEWAY { gateway() } else { address.clone() };
         hosts.push_str(&format!("{address}\t{name}\n"));
     }
-    let resolv = resolv_conf(&host("/etc/resolv.conf"), &record.dns, record.network == Network::Bridge);
+    let resolv = resolv_conf(&host("/etc/resolv.conf"), record, record.network == Network::Bridge);
     store.write_etc(&record.id, "hosts", &hosts)?;
     store.write_etc(&record.id, "hostname", &format!("{}\n", record.hostname))?;
     store.write_etc(&record.id, "resolv.conf", &resolv)
@@ -48,21 +48,20 @@ fn host_names(hostname: &str) -> String {
     }
 }
 
-fn resolv_conf(host: &str, dns: &[String], bridged: bool) -> String {
+fn resolv_conf(host: &str, asked: &Record, bridged: bool) -> String {
     let mut out = String::new();
-    let mut servers: Vec<&str> = dns.iter().map(String::as_str).collect();
+    let mut servers: Vec<&str> = asked.dns.iter().map(String::as_str).collect();
     for line in host.lines() {
         match line.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["nameserver", server, ..] if dns.is_empty() => {
+            ["nameserver", server, ..] if asked.dns.is_empty() => {
                 if !bridged || !is_loopback(server) {
                     servers.push(server);
                 }
             }
             ["nameserver", ..] | [] => {}
-            _ => {
-                out.push_str(line);
-                out.push('\n');
-            }
+            ["search" | "domain", ..] if !asked.dns_search.is_empty() => {}
+            ["options", ..] if !asked.dns_options.is_empty() => {}
+            _ => out.push_str(&format!("{line}\n")),
         }
     }
     if servers.is_empty() && bridged {
@@ -70,6 +69,11 @@ fn resolv_conf(host: &str, dns: &[String], bridged: bool) -> String {
     }
     for server in servers {
         out.push_str(&format!("nameserver {server}\n"));
+    }
+    for (word, values) in [("search", &asked.dns_search), ("options", &asked.dns_options)] {
+        if !values.is_empty() {
+            out.push_str(&format!("{word} {}\n", values.join(" ")));
+        }
     }
     out
 }
@@ -82,15 +86,35 @@ fn is_loopback(server: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn record(extra: &str) -> Record {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let text = format!(
+            r#"{{"id":"","name":"","created":"","image":"","image_id":"{digest}","manifest":"{digest}","layers":[],
+                "args":[],"workdir":"/","hostname":"h","network":"bridge","stop_signal":15,"stop_timeout":10{extra}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
     #[test]
     fn servers_on_the_hosts_loopback_are_of_no_use_inside() {
         let host = "# x\nsearch example.org\nnameserver 127.0.0.53\n";
+        let kept = "# x\nsearch example.org\n";
+        let plain = record("");
         assert_eq!(
-            resolv_conf(host, &[], true),
-            "# x\nsearch example.org\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n"
+            resolv_conf(host, &plain, true),
+            format!("{kept}nameserver 8.8.8.8\nnameserver 8.8.4.4\n")
         );
-        assert_eq!(resolv_conf(host, &[], false), "# x\nsearch example.org\nnameserver 127.0.0.53\n");
-        assert_eq!(resolv_conf("nameserver 127.0.0.53\nnameserver 10.0.0.1\n", &[], true), "nameserver 10.0.0.1\n");
-        assert_eq!(resolv_conf("nameserver 10.0.0.1\n", &["1.1.1.1".into()], true), "nameserver 1.1.1.1\n");
+        assert_eq!(resolv_conf(host, &plain, false), format!("{kept}nameserver 127.0.0.53\n"));
+        let two = "nameserver 127.0.0.53\nnameserver 10.0.0.1\n";
+        assert_eq!(resolv_conf(two, &plain, true), "nameserver 10.0.0.1\n");
+    }
+
+    #[test]
+    fn what_was_asked_for_replaces_the_hosts_own() {
+        let asked = record(r#","dns":["1.1.1.1"],"dns_search":["a.example","b.example"]"#);
+        assert_eq!(
+            resolv_conf("search example.org\nnameserver 10.0.0.1\noptions ndots:2\n", &asked, true),
+            "options ndots:2\nnameserver 1.1.1.1\nsearch a.example b.example\n"
+        );
     }
 }

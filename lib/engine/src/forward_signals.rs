@@ -13,9 +13,13 @@ pub(crate) struct Signals(SignalFd);
 impl Signals {
     /// Blocks them, and reads them from a descriptor from now on (signalfd(2)).
     pub(crate) fn take() -> std::io::Result<Self> {
-        use Signal::{SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH};
+        use Signal::{
+            SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPWR, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM,
+            SIGWINCH,
+        };
         let set: SigSet = [
-            SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGCONT, SIGWINCH, SIGIO, SIGPWR,
+            SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGCONT, SIGWINCH, SIGIO,
+            SIGPWR,
         ]
         .into_iter()
         .collect();

@@ -37,18 +37,19 @@ impl Keys {
 }
 
 /// The sequence of Docker: Ctrl-P, Ctrl-Q.
-pub const DEFAULT_DETACH_KEYS: &[u8] = &[0x10, 0x11];
+const DEFAULT: &[u8] = &[0x10, 0x11];
 
 /// Parses `--detach-keys`: letters, or `ctrl-` and one of `a`-`z @ [ \ ] ^ _`, with commas.
-/// An empty text disables the keys.
+/// An empty text disables the keys; none means the usual ones.
 ///
 /// # Errors
 /// `Invalid` for anything else.
-pub fn parse_detach_keys(text: &str) -> Result<Vec<u8>> {
-    if text.is_empty() {
-        return Ok(Vec::new());
+pub fn detach_keys(text: Option<&str>) -> Result<Vec<u8>> {
+    match text {
+        None => Ok(DEFAULT.to_vec()),
+        Some("") => Ok(Vec::new()),
+        Some(text) => text.split(',').map(|key| parse_key(key).ok_or_else(|| bad_key(key))).collect(),
     }
-    text.split(',').map(|key| parse_key(key).ok_or_else(|| bad_key(key))).collect()
 }
 
 fn parse_key(key: &str) -> Option<u8> {
@@ -68,7 +69,8 @@ fn parse_key(key: &str) -> Option<u8> {
 }
 
 fn bad_key(key: &str) -> Error {
-    Error::new(Kind::Invalid, format!("bad detach key {key:?}")).hint("a letter, or ctrl- and one of a-z @ [ \\ ] ^ _")
+    Error::new(Kind::Invalid, format!("bad detach key {key:?}"))
+        .hint("a letter, or ctrl- and one of a-z @ [ \\ ] ^ _")
 }
 
 #[cfg(test)]
@@ -77,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_sequence_leaves_and_its_beginning_alone_passes() {
-        let mut keys = Keys::new(DEFAULT_DETACH_KEYS);
+        let mut keys = Keys::new(DEFAULT);
         let mut out = Vec::new();
         assert!(!keys.pass(b"a\x10b\x10", &mut out));
         assert_eq!(out, b"a\x10b");
@@ -94,10 +96,10 @@ mod tests {
 
     #[test]
     fn keys_are_named_as_docker_names_them() {
-        assert_eq!(parse_detach_keys("ctrl-p,ctrl-q").unwrap(), DEFAULT_DETACH_KEYS);
-        assert_eq!(parse_detach_keys("ctrl-[,a").unwrap(), [0x1b, b'a']);
+        assert_eq!(detach_keys(Some("ctrl-p,ctrl-q")).unwrap(), DEFAULT);
+        assert_eq!(detach_keys(Some("ctrl-[,a")).unwrap(), [0x1b, b'a']);
         for bad in ["ctrl-", "ctrl-1", "ab", ",", "é"] {
-            assert!(parse_detach_keys(bad).is_err(), "{bad}");
+            assert!(detach_keys(Some(bad)).is_err(), "{bad}");
         }
     }
 }

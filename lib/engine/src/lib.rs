@@ -1,1 +1,38 @@
 //! The life of a container: composes store, runtime, net and vol; the monitor.
+//!
+//! Promises: what a killed tool or monitor leaves behind is seen for what it is, and released by
+//! the next start or removal; a program's status is passed on exactly; a tool that dies in the
+//! foreground takes its container with it.
+//! Does not: print, read arguments, speak to a registry.
+
+mod bind;
+mod client;
+mod clock;
+mod create;
+mod etc;
+mod exec;
+mod forward;
+mod forward_signals;
+mod keys;
+mod monitor;
+mod profile;
+mod pump;
+mod release;
+mod remove;
+mod session;
+mod signals;
+mod spec;
+mod start;
+mod stop;
+mod streams;
+mod tty;
+mod wire;
+
+pub use bind::{bind, mounts, unbind};
+pub use create::create;
+pub use exec::exec;
+pub use forward::{forward, forwards, unforward};
+pub use keys::detach_keys;
+pub use remove::{discard, remove};
+pub use start::{Attach, Outcome, start};
+pub use stop::{kill, stop, wait};

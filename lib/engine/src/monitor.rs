@@ -5,10 +5,11 @@
 //! address, ports and control group. It holds the lock of `run.jsonl` as long as it lives, so that
 //! everyone notices if it is killed.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use store::{LogWriter, Store, Stream, Sync};
+use store::{LogWriter, Store, Stream};
 use types::container::{ExitRecord, Record, Run};
 
 use crate::clock;
@@ -24,7 +25,8 @@ pub(crate) struct Monitor<'s> {
     /// The lock of `run.jsonl`.
     pub(crate) lock: store::RunLock,
     pub(crate) process: runtime::Process,
-    pub(crate) cgroup: runtime::Cgroup,
+    /// Taken when the run is over.
+    pub(crate) cgroup: Option<runtime::Cgroup>,
     pub(crate) log: LogWriter,
     pub(crate) outputs: Vec<(Stream, Pump)>,
     /// The tool in the foreground.
@@ -41,9 +43,39 @@ enum Event {
     Exit,
 }
 
+/// A run that is over.
+pub(crate) struct Ended {
+    code: i32,
+    /// Still held: the run counts as going on until its last word is said.
+    lock: store::RunLock,
+    outputs: Vec<(Stream, Pump)>,
+    /// The tool in the foreground.
+    pub(crate) client: Option<Wire>,
+    /// Another run is to follow.
+    pub(crate) restart: bool,
+    /// How long it lasted.
+    pub(crate) lasted: Duration,
+}
+
+impl Ended {
+    /// Lets go of a run that no other follows: the tool in the foreground gets what is left of
+    /// the output, then the status.
+    pub(crate) fn finish(self) {
+        // Whoever waits for the end of this run finds everything in its final state.
+        drop(self.lock);
+        for (_, pump) in self.outputs {
+            pump.finish();
+        }
+        if let Some(client) = self.client {
+            client.report(&Report::Exited(u8::try_from(self.code).unwrap_or(255)));
+        }
+    }
+}
+
 impl Monitor<'_> {
     /// Stays with the container until it has ended and nothing is left of the run.
-    pub(crate) fn supervise(mut self) {
+    pub(crate) fn supervise(mut self) -> Ended {
+        let began = Instant::now();
         let emulated = self.watch();
         let code = match (self.process.wait(), emulated) {
             // We ended it in the way the signal would have ended any other process.
@@ -56,29 +88,25 @@ impl Monitor<'_> {
             let now = clock::now();
             pump.drain(|bytes| write_log(log, *stream, &now, bytes));
         }
+        let restart = self.record.restart.wants(code, self.run.restarts)
+            && !self.store.is_stop_requested(&self.record.id, Duration::ZERO).unwrap_or(true);
         let exit = ExitRecord {
             finished: clock::now(),
             code,
-            oom_killed: self.cgroup.oom_killed(),
+            oom_killed: self.cgroup.as_ref().is_some_and(|group| group.oom_killed()),
+            restarting: restart,
             error: String::new(),
         };
-        let sync = if self.record.auto_remove { Sync::Lazy } else { Sync::Durable };
         // Each step is tried, whatever became of the one before: a run that cannot be recorded
         // must still give back its address. There is nobody to tell; `ctr-ls` shows a run without
         // an exit record as lost, and the next start or removal releases what is left.
-        drop(self.lock.end(&exit, sync));
-        drop(crate::release::release(self.store, &self.record.id, Some(&self.cgroup)));
+        drop(self.lock.end(&exit));
+        drop(crate::release::release(self.store, &self.record.id, self.cgroup.take()));
         if self.record.auto_remove {
             drop(crate::remove::remove_ended(self.store, &self.record));
         }
-        // Now whoever waits for the end of this run finds everything in its final state.
-        drop(self.lock);
-        for (_, pump) in self.outputs {
-            pump.finish();
-        }
-        if let Some(client) = self.client {
-            client.report(&Report::Exited(u8::try_from(code).unwrap_or(255)));
-        }
+        let Self { lock, outputs, client, .. } = self;
+        Ended { code, lock, outputs, client, restart, lasted: began.elapsed() }
     }
 
     /// Copies and passes on until the first process ends. Returns the signal whose default action
@@ -119,9 +147,14 @@ impl Monitor<'_> {
             fds.push(PollFd::from_borrowed_fd(client.fd(), PollFlags::IN));
         }
         events.push(Event::Exit);
-        fds.push(PollFd::from_borrowed_fd(self.process.pidfd().as_fd(), PollFlags::IN));
+        fds.push(PollFd::from_borrowed_fd(self.process.pidfd(), PollFlags::IN));
         while poll(&mut fds, None).is_err() {} // EINTR, or no memory for a moment
-        events.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty()).map(|(event, _)| event).collect()
+        events
+            .into_iter()
+            .zip(&fds)
+            .filter(|(_, fd)| !fd.revents().is_empty())
+            .map(|(event, _)| event)
+            .collect()
     }
 
     /// Does what the client says. A client that went without a word takes the container with it.
@@ -140,7 +173,7 @@ impl Monitor<'_> {
                 for (_, pump) in &mut self.outputs {
                     pump.detach();
                 }
-                drop(signals::send(self.process.pidfd(), libc::SIGKILL));
+                drop(self.process.signal(libc::SIGKILL)); // gone is what it should be
                 None
             }
         }
@@ -149,12 +182,11 @@ impl Monitor<'_> {
     /// Passes on a signal. The kernel withholds one without a handler from a first process, so
     /// its default action is ours to carry out: Ctrl-C and timeout(1) must work.
     fn deliver(&self, signal: i32) -> Option<i32> {
-        let process = self.process.pidfd();
         if signals::is_fatal(signal) && signals::hearing(self.run.pid, signal) == Hearing::Deaf {
-            drop(signals::send(process, libc::SIGKILL));
+            drop(self.process.signal(libc::SIGKILL));
             return Some(signal);
         }
-        drop(signals::send(process, signal));
+        drop(self.process.signal(signal)); // it may have ended meanwhile
         None
     }
 }

@@ -27,7 +27,14 @@ pub(crate) struct Pump {
 impl Pump {
     /// Copies from `from` to `to`; without `to`, bytes only pass by.
     pub(crate) fn new(from: OwnedFd, to: Option<OwnedFd>) -> Self {
-        Self { from: Some(from), to, buffer: vec![0; BUFFER].into_boxed_slice(), start: 0, end: 0, tail: Vec::new() }
+        Self {
+            from: Some(from),
+            to,
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            tail: Vec::new(),
+        }
     }
 
     /// What to poll for; `None` when all is copied and the source has ended.

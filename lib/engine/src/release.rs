@@ -2,17 +2,20 @@
 //! may have been done before.
 
 use store::Store;
-use types::Result;
+use types::{Kind, Result};
 
 /// Releases ports, address and control group of a container that does not run.
 ///
 /// # Errors
 /// The first failure; the other steps were tried nevertheless.
-pub(crate) fn release(store: &Store, id: &str, cgroup: Option<&runtime::Cgroup>) -> Result<()> {
+pub(crate) fn release(store: &Store, id: &str, cgroup: Option<runtime::Cgroup>) -> Result<()> {
     let ports = net::release(store, id);
     let group = match cgroup {
         Some(group) => group.remove(),
-        None => runtime::Cgroup::open(id).and_then(|group| group.remove()),
+        None => match runtime::Cgroup::open(id) {
+            Err(e) if e.kind() == Kind::NotFound => Ok(()),
+            group => group?.remove(),
+        },
     };
     ports.and(group)
 }

@@ -20,12 +20,23 @@ pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()>
         other => other?,
     };
     let record = store.record(id)?;
-    if store.state(id)?.status == Status::Running {
+    if matches!(store.state(id)?.status, Status::Running | Status::Restarting) {
         return Err(Error::new(Kind::Conflict, "it is running").hint("stop it first, or use -f"));
     }
     release::release(store, id, None)?;
     store.remove_container(&lock, &record)?;
     if volumes { remove_volumes(store, &record) } else { Ok(()) }
+}
+
+/// Takes back a container that was just made and could not be started.
+///
+/// # Errors
+/// As [`remove`]; one that is gone already (`--rm`) is no error.
+pub fn discard(store: &Store, id: &str) -> Result<()> {
+    match remove(store, id, true, true) {
+        Err(e) if e.kind() == Kind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes a container whose run is over, by the monitor of that run (`--rm`).

@@ -1,9 +1,6 @@
 //! Signals as a kernel sees them: what a process does with one, and sending one safely.
 
-use std::os::fd::{AsFd, OwnedFd};
-
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use sys::pidfd::Pidfd;
 use types::container::Run;
 use types::{Error, Kind, Result};
 
@@ -11,23 +8,22 @@ use types::{Error, Kind, Result};
 ///
 /// # Errors
 /// `NotFound` if it has ended.
-pub(crate) fn open(run: &Run) -> Result<OwnedFd> {
+pub(crate) fn open(run: &Run) -> Result<Pidfd> {
     let gone = || Error::new(Kind::NotFound, "its process has ended");
-    let pid = Pid::from_raw(run.pid).ok_or_else(gone)?;
-    let fd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(fd) => fd,
-        Err(Errno::SRCH) => return Err(gone()),
+    let process = match Pidfd::open(run.pid) {
+        Ok(process) => process,
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Err(gone()),
         Err(e) => return Err(Error::io("open its process", e)),
     };
     // After the open: the number cannot be reused while the descriptor holds it.
-    if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) { Ok(fd) } else { Err(gone()) }
+    if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) { Ok(process) } else { Err(gone()) }
 }
 
 /// Sends a signal; no error if the process has ended meanwhile.
-pub(crate) fn send(process: impl AsFd, signal: i32) -> Result<()> {
-    // SAFETY-free: from_named_raw would refuse real-time signals, which Docker passes on too.
-    match sys::signal::pidfd_send(process.as_fd(), signal) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
+pub(crate) fn send(process: &Pidfd, signal: i32) -> Result<()> {
+    match process.signal(signal) {
+        Ok(()) => Ok(()),
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         Err(e) => Err(Error::io(format!("send signal {signal}"), e)),
     }
 }
@@ -71,7 +67,14 @@ fn hearing_in(status: &str, signal: i32) -> Hearing {
 pub(crate) const fn is_fatal(signal: i32) -> bool {
     !matches!(
         signal,
-        libc::SIGCHLD | libc::SIGCONT | libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU | libc::SIGURG | libc::SIGWINCH
+        libc::SIGCHLD
+            | libc::SIGCONT
+            | libc::SIGSTOP
+            | libc::SIGTSTP
+            | libc::SIGTTIN
+            | libc::SIGTTOU
+            | libc::SIGURG
+            | libc::SIGWINCH
     )
 }
 
@@ -81,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_masks_of_proc_tell_who_hears() {
-        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000004000\n";
+        let status =
+            "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000004000\n";
         assert_eq!(hearing_in(status, libc::SIGTERM), Hearing::Hears);
         assert_eq!(hearing_in(status, libc::SIGHUP), Hearing::Ignores);
         assert_eq!(hearing_in(status, libc::SIGINT), Hearing::Deaf);

@@ -1,16 +1,19 @@
 //! Starting a container: what the tool prepares, what the monitor carries out.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use std::time::Duration;
 
 use oci_spec::runtime::Spec;
-use store::{LockedDir, Status, Store, Stream};
+use store::{LockedDir, Status, Store};
 use types::container::{Network, Record, Run};
+use types::mount::Source;
 use types::{Context, Error, Kind, Result};
 
 use crate::monitor::Monitor;
-use crate::pump::Pump;
+use crate::streams::Streams;
 use crate::wire::{self, Report, Wire};
-use crate::{client, clock, etc, release, spec};
+use crate::{client, clock, etc, release, spec, tty};
 
 /// How the tool and the container are connected while it runs.
 #[derive(Debug, Clone)]
@@ -39,15 +42,6 @@ pub enum Outcome {
     Failed(u8, Error),
 }
 
-/// The container's ends of its standard streams, and ours.
-struct Streams {
-    console: Option<runtime::Console>,
-    theirs: [OwnedFd; 3],
-    outputs: Vec<(Stream, Pump)>,
-    /// Writes to the container's standard input.
-    input: Option<OwnedFd>,
-}
-
 /// Starts a container that does not run.
 ///
 /// # Errors
@@ -55,70 +49,99 @@ struct Streams {
 pub fn start(store: &Store, id: &str, attach: &Attach) -> Result<Outcome> {
     let lock = store.lock_container(id)?;
     let record = store.record(id)?;
-    let state = store.state(id)?;
-    if state.status == Status::Running {
-        return Err(Error::new(Kind::Conflict, format!("container {:?} is running", record.name)));
-    }
-    if state.status == Status::Lost {
-        release::release(store, id, None)?;
-    }
-    let config: Spec = serde_json::from_slice(&store.config(id)?)
-        .map_err(|e| Error::because(Kind::Corrupt, "read its config.json", e))?;
-    let streams = Streams::open(&record, attach)?;
-    let (ours, theirs) = wire::pair()?;
-    let stdin = streams.input.as_ref().map(|fd| fd.try_clone()).transpose().context("duplicate")?;
-    let terminal = streams.console.as_ref().map(runtime::Console::master).map(|fd| fd.try_clone_to_owned());
-    let terminal = terminal.transpose().context("duplicate the terminal")?;
-    match sys::process::fork().context("fork the monitor")? {
-        sys::process::Fork::Child => {
-            drop((ours, stdin, terminal));
-            let detached = matches!(attach, Attach::Detached);
-            run_monitor(store, record, config, streams, theirs, lock, detached);
-            sys::process::exit_now(0)
+    match store.state(id)?.status {
+        Status::Running | Status::Restarting => {
+            return Err(Error::new(Kind::Conflict, format!("container {:?} is running", record.name)));
         }
-        sys::process::Fork::Parent(monitor) => {
+        Status::Lost => release::release(store, id, None)?,
+        Status::Created | Status::Exited => {}
+    }
+    store.clear_stop(id)?;
+    let config = spec::load(store, id)?;
+    let streams = open_streams(&record, attach)?;
+    let (ours, theirs) = wire::pair()?;
+    let (terminal, stdin) = streams.user_ends()?;
+    match sys::fork::fork().context("fork the monitor")? {
+        sys::fork::Fork::Child => {
+            drop((ours, stdin, terminal));
+            let first = First { record, config, streams, lock };
+            life_of_monitor(store, id, attach, first, theirs);
+            sys::fork::exit_now(0)
+        }
+        sys::fork::Fork::Parent(monitor) => {
             drop((streams, theirs, lock));
             client::follow(&ours, monitor, attach, stdin, terminal)
         }
     }
 }
 
-/// The life of the monitor's process.
-fn run_monitor(
-    store: &Store,
+/// What the tool prepared for the first run.
+struct First {
     record: Record,
     config: Spec,
     streams: Streams,
-    wire: Wire,
     lock: LockedDir,
-    detached: bool,
-) {
-    // Its own session: Ctrl-C on the terminal goes to the tool, which passes it on.
-    drop(rustix::process::setsid());
-    drop(rustix::process::chdir("/"));
+}
+
+/// The monitor's process, from the first run to the last.
+fn life_of_monitor(store: &Store, id: &str, attach: &Attach, first: First, wire: Wire) {
+    let detached = matches!(attach, Attach::Detached);
+    let First { record, config, streams, lock } = first;
     let auto_remove = record.auto_remove;
-    let id = record.id.clone();
-    match launch(store, record, config, streams) {
-        Ok(mut monitor) => {
-            wire.report(&Report::Started);
-            drop(lock);
-            if detached {
-                drop(wire);
-                leave_stdio();
-            } else {
-                monitor.client = Some(wire);
-                monitor.stdin = None;
-            }
-            sys::memory::give_back();
-            monitor.supervise();
-        }
+    let launched = part_from_caller(detached)
+        .map_err(|e| (125, e))
+        .and_then(|()| launch(store, record, config, streams, 0));
+    drop(lock);
+    let mut monitor = match launched {
+        Ok(monitor) => monitor,
         Err((status, err)) => {
-            drop(lock);
-            if auto_remove && let Ok(record) = store.record(&id) {
-                drop(crate::remove::remove_ended(store, &record));
+            if auto_remove && let Ok(record) = store.record(id) {
+                drop(crate::remove::remove_ended(store, &record)); // the first error is the one to tell
             }
-            wire.report(&wire::failure(status, &err));
+            return wire.report(&wire::failure(status, &err));
         }
+    };
+    wire.report(&Report::Started);
+    if !detached {
+        monitor.client = Some(wire);
+        monitor.stdin = None;
+    }
+    let mut backoff = Backoff::default();
+    loop {
+        sys::memory::give_back();
+        let restarts = monitor.run.restarts + 1;
+        let mut ended = monitor.supervise();
+        // Without an answer to the question it is not started again: it can be by hand.
+        if !ended.restart || store.is_stop_requested(id, backoff.next(ended.lasted)).unwrap_or(true) {
+            return ended.finish();
+        }
+        let Ok(next) = relaunch(store, id, attach, restarts) else { return ended.finish() };
+        monitor = next;
+        monitor.client = ended.client.take();
+    }
+}
+
+/// Another run of a container whose last one has ended, with its records as they are by now.
+fn relaunch<'s>(store: &'s Store, id: &str, attach: &Attach, restarts: u32) -> Result<Monitor<'s>> {
+    let _lock = store.lock_container(id)?;
+    let record = store.record(id)?;
+    let config = spec::load(store, id)?;
+    let streams = open_streams(&record, attach)?;
+    launch(store, record, config, streams, restarts).map_err(|(_, err)| err)
+}
+
+/// How long to wait before the next start: 100 ms, doubled each time up to a minute, and from the
+/// beginning after a run of ten seconds. Docker's figures.
+#[derive(Default)]
+struct Backoff(Duration);
+
+impl Backoff {
+    fn next(&mut self, lasted: Duration) -> Duration {
+        const FIRST: Duration = Duration::from_millis(100);
+        const LAST: Duration = Duration::from_secs(60);
+        const GOOD: Duration = Duration::from_secs(10);
+        self.0 = if lasted >= GOOD { FIRST } else { (self.0 * 2).clamp(FIRST, LAST) };
+        self.0
     }
 }
 
@@ -126,7 +149,13 @@ type Failed = (u8, Error);
 
 /// Sets up all that a run needs and lets the program go. What was set up before a failure is
 /// undone.
-fn launch(store: &Store, record: Record, mut config: Spec, streams: Streams) -> Result<Monitor<'_>, Failed> {
+fn launch(
+    store: &Store,
+    record: Record,
+    mut config: Spec,
+    streams: Streams,
+    restarts: u32,
+) -> Result<Monitor<'_>, Failed> {
     let id = record.id.clone();
     let engine = |err: Error| (125, err);
     let mut cgroup = None;
@@ -135,8 +164,10 @@ fn launch(store: &Store, record: Record, mut config: Spec, streams: Streams) -> 
         etc::write(store, &record, link.as_ref().map(|l| &l.lease)).map_err(engine)?;
         let rootfs = mount_root(store, &record).map_err(engine)?;
         spec::resolve_user(&mut config, &record, rootfs.fd()).map_err(engine)?;
-        vol::fill(store, &record.mounts, rootfs.fd()).map_err(engine)?;
-        let group = runtime::Cgroup::create(&id, spec::resources(&config)).map_err(engine)?;
+        let user = config.process().as_ref().map(|process| process.user().clone()).unwrap_or_default();
+        streams.give_to(user.uid(), user.gid()).map_err(engine)?;
+        fill_volumes(store, &record, rootfs.fd()).map_err(engine)?;
+        let group = runtime::Cgroup::create(&id, &spec::resources(&config)).map_err(engine)?;
         let netlink = match (record.network, &link) {
             (Network::Bridge, Some(link)) => net::child_messages(&link.lease),
             (Network::Host, _) => Vec::new(),
@@ -146,7 +177,7 @@ fn launch(store: &Store, record: Record, mut config: Spec, streams: Streams) -> 
         let launch = runtime::Launch {
             spec: &config,
             rootfs: &rootfs,
-            stdio: streams.stdio(),
+            stdio: streams.theirs(),
             console: streams.console.as_ref(),
             cgroup: group,
             netlink: &netlink,
@@ -159,6 +190,7 @@ fn launch(store: &Store, record: Record, mut config: Spec, streams: Streams) -> 
             start_time: sys::process::start_time(pid).context("look at the new process").map_err(engine)?,
             boot_id: sys::process::boot_id().to_owned(),
             monitor: i32::try_from(std::process::id()).unwrap_or(0),
+            restarts,
             address: link.as_ref().map(|l| l.lease.address),
         };
         // On record before it runs: whoever is killed now, others see it and can end it.
@@ -172,14 +204,24 @@ fn launch(store: &Store, record: Record, mut config: Spec, streams: Streams) -> 
     })();
     match launched {
         Ok((run, lock, process, log)) => {
-            let cgroup = cgroup.ok_or_else(|| engine(Error::new(Kind::Io, "no control group")))?;
-            let Streams { outputs, input, .. } = streams;
-            Ok(Monitor { store, record, run, lock, process, cgroup, log, outputs, client: None, stdin: input })
+            let (outputs, input) = streams.part();
+            Ok(Monitor {
+                store,
+                record,
+                run,
+                lock,
+                process,
+                cgroup,
+                log,
+                outputs,
+                client: None,
+                stdin: input,
+            })
         }
         Err(failed) => {
             // The first error is the one that explains; what cannot be released now is found
             // and released by the next start or removal.
-            drop(release::release(store, &id, cgroup.as_ref()));
+            drop(release::release(store, &id, cgroup.take()));
             Err(failed)
         }
     }
@@ -199,14 +241,27 @@ fn connect(store: &Store, record: &Record) -> Result<Option<Link>> {
     let bridge = net::ensure(store)?;
     let lease = net::lease(store, &bridge, &record.id)?;
     if !record.ports.is_empty() {
-        net::publish(store, &record.id, lease.address, &record.ports)?;
+        net::publish(store, &bridge, &record.id, &record.ports)?;
     }
     Ok(Some(Link { bridge, lease }))
 }
 
+/// Gives volumes that are still empty what the image has in their place.
+fn fill_volumes(store: &Store, record: &Record, rootfs: BorrowedFd<'_>) -> Result<()> {
+    for mount in &record.mounts {
+        if let Source::Volume(volume) = &mount.source
+            && !mount.no_copy
+        {
+            vol::copy_up(store, volume, rootfs, &mount.target)?;
+        }
+    }
+    Ok(())
+}
+
 fn mount_root(store: &Store, record: &Record) -> Result<runtime::Rootfs> {
     let bundle = store.bundle(&record.id)?;
-    let lowers = record.layers.iter().rev().map(|layer| store.layer_dir(layer)).collect::<Result<Vec<_>>>()?;
+    let lowers =
+        record.layers.iter().rev().map(|layer| store.layer_dir(layer)).collect::<Result<Vec<_>>>()?;
     runtime::Rootfs::overlay(&runtime::Overlay {
         lowers: &lowers.iter().map(AsFd::as_fd).collect::<Vec<_>>(),
         upper: bundle.upper.as_fd(),
@@ -215,66 +270,36 @@ fn mount_root(store: &Store, record: &Record) -> Result<runtime::Rootfs> {
     })
 }
 
-impl Streams {
-    fn open(record: &Record, attach: &Attach) -> Result<Self> {
-        let foreground = matches!(attach, Attach::Foreground { .. });
-        if record.tty {
-            return Self::terminal(foreground);
+/// The streams of a run.
+fn open_streams(record: &Record, attach: &Attach) -> Result<Streams> {
+    let foreground = matches!(attach, Attach::Foreground { .. });
+    if record.tty {
+        return Streams::terminal(runtime::Console::new(tty::size())?, foreground);
+    }
+    let stdin = match attach {
+        Attach::Detached => true,
+        Attach::Foreground { stdin, .. } => *stdin,
+    };
+    Streams::pipes(stdin && record.stdin_open, foreground)
+}
+
+/// Makes the monitor a process of its own: a new session, so that Ctrl-C on the terminal goes to
+/// the tool, which passes it on; no current directory that would keep a file system busy; and
+/// without a tool in the foreground none of the caller's streams, so that `id=$(ctr-run -d …)`
+/// returns at once.
+fn part_from_caller(detached: bool) -> Result<()> {
+    sys::signal::ignore_sigpipe(); // it outlives whoever reads along
+    let part = || {
+        rustix::process::setsid()?;
+        rustix::process::chdir("/")?;
+        if detached {
+            let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+            let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
+            rustix::stdio::dup2_stdin(&null)?;
+            rustix::stdio::dup2_stdout(&null)?;
+            rustix::stdio::dup2_stderr(&null)?;
         }
-        let stdin = match attach {
-            Attach::Detached => record.stdin_open,
-            Attach::Foreground { stdin, .. } => *stdin && record.stdin_open,
-        };
-        let (read, input) = if stdin {
-            let (read, write) = pipe()?;
-            (read, Some(write))
-        } else {
-            (dev_null()?, None)
-        };
-        let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
-        let outputs = vec![
-            (Stream::Stdout, pump(out, foreground.then(|| std::io::stdout().as_fd().try_clone_to_owned()))?),
-            (Stream::Stderr, pump(err, foreground.then(|| std::io::stderr().as_fd().try_clone_to_owned()))?),
-        ];
-        Ok(Self { console: None, theirs: [read, stdout, stderr], outputs, input })
-    }
-
-    fn terminal(foreground: bool) -> Result<Self> {
-        let console = runtime::Console::new(crate::tty::size())?;
-        let slave = || console.slave().try_clone_to_owned().context("duplicate the terminal");
-        let theirs = [slave()?, slave()?, slave()?];
-        let master = console.master().try_clone_to_owned().context("duplicate the terminal")?;
-        let outputs = vec![(Stream::Stdout, pump(master, foreground.then(|| std::io::stdout().as_fd().try_clone_to_owned()))?)];
-        Ok(Self { console: Some(console), theirs, outputs, input: None })
-    }
-
-    fn stdio(&self) -> [BorrowedFd<'_>; 3] {
-        self.theirs.each_ref().map(AsFd::as_fd)
-    }
-}
-
-/// The pump of one output. The reading side does not block, so that what is left can be taken
-/// without waiting for more.
-fn pump(from: OwnedFd, to: Option<std::io::Result<OwnedFd>>) -> Result<Pump> {
-    rustix::io::ioctl_fionbio(&from, true).map_err(|e| Error::io("make a pipe non-blocking", e))?;
-    Ok(Pump::new(from, to.transpose().context("duplicate an output")?))
-}
-
-fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| Error::io("make a pipe", e))
-}
-
-fn dev_null() -> Result<OwnedFd> {
-    rustix::fs::open("/dev/null", rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
-        .map_err(|e| Error::io("open \"/dev/null\"", e))
-}
-
-/// Lets go of the caller's streams, so that `id=$(ctr-run -d …)` returns at once.
-fn leave_stdio() {
-    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    if let Ok(null) = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()) {
-        drop(rustix::stdio::dup2_stdin(&null));
-        drop(rustix::stdio::dup2_stdout(&null));
-        drop(rustix::stdio::dup2_stderr(&null));
-    }
+        Ok(())
+    };
+    part().map_err(|e: rustix::io::Errno| Error::io("make the monitor a process of its own", e))
 }

@@ -1,14 +1,11 @@
 //! Ending containers, and waiting for their end.
 
-use std::os::fd::AsFd;
-use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use store::{Status, Store};
+use sys::pidfd::Pidfd;
 use types::{Context, Error, Kind, Result};
 
-use crate::signals::{self, Hearing};
 use crate::release;
+use crate::signals::{self, Hearing};
 
 /// Stops a container: its stop signal, then SIGKILL after the time that it has. Returns when
 /// nothing is left of the run. A container that does not run is stopped already.
@@ -20,8 +17,9 @@ use crate::release;
 /// If the container is not there, or the kernel refuses.
 pub fn stop(store: &Store, id: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
     let record = store.record(id)?;
+    store.request_stop(id)?; // before the look: a restart from now on sees it
     let state = store.state(id)?;
-    let (Status::Running, Some(run)) = (state.status, state.run) else { return Ok(()) };
+    let (Status::Running, Some(run)) = (state.status, state.run) else { return settle(store, id) };
     let process = match signals::open(&run) {
         Ok(process) => process,
         Err(e) if e.kind() == Kind::NotFound => return settle(store, id),
@@ -48,7 +46,11 @@ pub fn kill(store: &Store, id: &str, signal: i32) -> Result<()> {
     let state = store.state(id)?;
     let not_running = || Error::new(Kind::Conflict, "it is not running");
     let (Status::Running, Some(run)) = (state.status, state.run) else { return Err(not_running()) };
-    let process = signals::open(&run).map_err(|e| if e.kind() == Kind::NotFound { not_running() } else { e })?;
+    let process =
+        signals::open(&run).map_err(|e| if e.kind() == Kind::NotFound { not_running() } else { e })?;
+    if signal == libc::SIGKILL || signal == store.record(id)?.stop_signal {
+        store.request_stop(id)?;
+    }
     signals::send(&process, signal)?;
     if signal == libc::SIGKILL {
         ends_within(&process, -1)?;
@@ -66,7 +68,7 @@ pub fn wait(store: &Store, id: &str) -> Result<Option<i32>> {
     let Some(watch) = store.watch_run(id)? else { return wait_created(store, id) };
     loop {
         let state = watch.state()?;
-        let (Status::Running, Some(run)) = (state.status, state.run) else {
+        let (Status::Running | Status::Restarting, Some(run)) = (state.status, state.run) else {
             return Ok(state.exit.map(|exit| exit.code));
         };
         if let Ok(process) = signals::open(&run) {
@@ -90,27 +92,21 @@ fn settle(store: &Store, id: &str) -> Result<()> {
 }
 
 /// Returns whether a process ends within so many seconds; -1 waits for ever.
-fn ends_within(process: impl AsFd, seconds: i64) -> Result<bool> {
-    let limit = u64::try_from(seconds).ok().map(Duration::from_secs);
-    let start = std::time::Instant::now();
-    loop {
-        let left = limit.map(|limit| limit.saturating_sub(start.elapsed()));
-        let timeout = left.map(Timespec::try_from).transpose().ok().flatten();
-        let mut fds = [PollFd::new(&process, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(Error::io("wait for its process", e)),
-        }
-    }
+fn ends_within(process: &Pidfd, seconds: i64) -> Result<bool> {
+    // Rounded down to 24 days, which nobody will wait.
+    let limit =
+        u64::try_from(seconds).ok().map(|s| u32::try_from(s.saturating_mul(1000)).unwrap_or(i32::MAX as u32));
+    process.ended_within(limit).context("wait for its process")
 }
 
 /// Ends a container at once, for a forced removal.
 pub(crate) fn kill_and_settle(store: &Store, id: &str) -> Result<()> {
+    store.request_stop(id)?;
+    if store.state(id)?.status == Status::Restarting {
+        return settle(store, id);
+    }
     match kill(store, id, libc::SIGKILL) {
         Err(e) if e.kind() == Kind::Conflict => Ok(()),
         other => other.context("kill it"),
     }
 }
-

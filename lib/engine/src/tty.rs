@@ -3,24 +3,26 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::termios::{OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use runtime::console::Size;
 
-/// The size of the terminal that the tool was called on; 24 by 80 if there is none.
-pub(crate) fn size() -> Winsize {
-    let unknown = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-    [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout())].into_iter().flatten().next().unwrap_or(unknown)
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+/// The size of the terminal that the tool was called on, if there is one.
+fn window() -> Option<Winsize> {
+    [tcgetwinsize(io::stdin()), tcgetwinsize(io::stdout())].into_iter().flatten().next()
+}
+
+/// The size of the terminal that the tool was called on, for one inside.
+pub(crate) fn size() -> Option<Size> {
+    window().map(|size| Size { rows: size.ws_row, columns: size.ws_col })
 }
 
 /// Gives another terminal the size of ours.
 pub(crate) fn resize(other: impl AsFd) {
     // A terminal that has gone meanwhile needs no size.
-    drop(tcsetwinsize(other, size()));
-}
-
-/// Returns whether standard input is a terminal.
-#[must_use]
-pub fn stdin_is_terminal() -> bool {
-    isatty(io::stdin())
+    if let Some(size) = window() {
+        tcsetwinsize(other, size).ok();
+    }
 }
 
 /// Raw mode of the user's terminal: every key goes to the container. Ends when dropped.
@@ -42,6 +44,6 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // The terminal may be gone; then there is nothing to restore.
-        drop(tcsetattr(io::stdin(), OptionalActions::Drain, &self.0));
+        tcsetattr(io::stdin(), OptionalActions::Drain, &self.0).ok();
     }
 }

@@ -6,9 +6,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use types::{Error, Kind, Result};
 
 /// From the monitor.
@@ -82,7 +80,11 @@ impl Wire {
             [b'F', status, text @ ..] => {
                 let text = String::from_utf8_lossy(text);
                 let mut lines = text.split('\n').map(str::to_owned);
-                Report::Failed { status: *status, text: lines.next().unwrap_or_default(), hints: lines.collect() }
+                Report::Failed {
+                    status: *status,
+                    text: lines.next().unwrap_or_default(),
+                    hints: lines.collect(),
+                }
             }
             _ => return None,
         })
@@ -120,7 +122,7 @@ pub(crate) fn failure(status: u8, err: &Error) -> Report {
     let mut next = std::error::Error::source(err);
     while let Some(link) = next {
         text.push_str(": ");
-        text.push_str(&link.to_string());
+        text.push_str(&types::error::phrase(link));
         next = link.source();
     }
     Report::Failed { status, text, hints: err.hints().map(str::to_owned).collect() }

@@ -5,7 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, Mode, OFlags, inotify};
 use rustix::io::Errno;
 use types::container::{ExitRecord, Record, Run};
 use types::{Context, Error, Kind, Result};
@@ -20,6 +23,8 @@ pub enum Status {
     Created,
     /// Its monitor holds the lock of its run, or its process lives without a monitor.
     Running,
+    /// Ended, and its monitor is about to start it again.
+    Restarting,
     /// Ended, with a record of how.
     Exited,
     /// Ended while nobody watched: how is not known.
@@ -79,8 +84,9 @@ impl Staging<'_> {
     pub fn commit(self, record: &Record, config: &[u8], sync: Sync) -> Result<LockedDir> {
         self.store.claim_name(&record.name, &self.id)?;
         let done = (|| {
-            self.store.publish_json(&self.place.join(name::RECORD), record, sync)?;
-            self.store.publish(&self.place.join(name::CONFIG), config, sync)?;
+            let content = if sync == Sync::Durable { Sync::Content } else { Sync::Lazy };
+            self.store.publish_json(&self.place.join(name::RECORD), record, content)?;
+            self.store.publish(&self.place.join(name::CONFIG), config, content)?;
             let place = layout::container(&self.id);
             self.store.rename(&self.place, &place)?;
             if sync == Sync::Durable { self.store.sync_parent(&place) } else { Ok(()) }
@@ -191,11 +197,14 @@ impl Store {
             .ok_or_else(|| Error::new(Kind::NotFound, format!("no such container: {id:?}")))
     }
 
-    /// Changes what was asked for, and the configuration that follows from it.
-    pub fn update_record(&self, _lock: &LockedDir, record: &Record, config: &[u8]) -> Result<()> {
-        let place = layout::container(&record.id);
-        self.publish(&place.join(name::CONFIG), config, Sync::Durable)?;
-        self.publish_json(&place.join(name::RECORD), record, Sync::Durable)
+    /// Changes what was asked for.
+    pub fn update_record(&self, _lock: &LockedDir, record: &Record) -> Result<()> {
+        self.publish_json(&layout::container(&record.id).join(name::RECORD), record, Sync::Durable)
+    }
+
+    /// Changes the OCI runtime configuration that follows from it.
+    pub fn update_config(&self, _lock: &LockedDir, id: &str, config: &[u8]) -> Result<()> {
+        self.publish(&layout::container(id).join(name::CONFIG), config, Sync::Durable)
     }
 
     /// The OCI runtime configuration, as written.
@@ -288,6 +297,39 @@ impl Store {
         watch.state().with_context(|| format!("look at container {id:?}"))
     }
 
+    /// Says that the user wants it to end: its monitor will not start it again.
+    pub fn request_stop(&self, id: &str) -> Result<()> {
+        let place = layout::container(id).join(name::STOP);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::from(0o600))
+            .map(drop)
+            .map_err(|e| Error::io(format!("write {:?}", self.absolute(&place)), e))
+    }
+
+    /// Takes that back, for a new start.
+    pub fn clear_stop(&self, id: &str) -> Result<()> {
+        self.remove(&layout::container(id).join(name::STOP))
+    }
+
+    /// Returns whether the user wants it to end, and waits at most so long for such a wish.
+    pub fn is_stop_requested(&self, id: &str, wait: Duration) -> Result<bool> {
+        let place = layout::container(id).join(name::STOP);
+        if self.exists(&place) || wait.is_zero() {
+            return Ok(self.exists(&place));
+        }
+        let watch = || {
+            let events = inotify::init(inotify::CreateFlags::CLOEXEC)?;
+            inotify::add_watch(&events, self.absolute(&layout::container(id)), inotify::WatchFlags::CREATE)?;
+            // Looked at again once it is watched: a wish from in between is not missed.
+            if !self.exists(&place) {
+                let timeout = Timespec::try_from(wait).ok();
+                poll(&mut [PollFd::new(&events, PollFlags::IN)], timeout.as_ref())?;
+            }
+            Ok(self.exists(&place))
+        };
+        watch().map_err(|e: Errno| Error::io("watch for a wish to stop", e))
+    }
+
     /// Takes a container away: its directory in one step, then its name, then its content.
     pub fn remove_container(&self, _lock: &LockedDir, record: &Record) -> Result<()> {
         let trash = self.set_aside(&layout::container(&record.id))?;
@@ -315,9 +357,11 @@ impl Store {
 impl RunLock {
     /// Records how the run ended, in the same file: whoever holds it open learns of it even when
     /// the container is removed at once. One write of less than a page is seen whole or not at all.
-    pub fn end(&mut self, exit: &ExitRecord, sync: Sync) -> Result<()> {
-        write_line(&mut self.0, exit).context("record the exit")?;
-        if sync == Sync::Durable { self.0.sync_all().context("record the exit") } else { Ok(()) }
+    ///
+    /// Not synced: a disk that is busy would hold up whoever waits. After a power failure the
+    /// exit may be unknown, and is then said to be.
+    pub fn end(&mut self, exit: &ExitRecord) -> Result<()> {
+        write_line(&mut self.0, exit).context("record the exit")
     }
 }
 
@@ -355,6 +399,7 @@ impl RunWatch {
         // A second line that is cut short (a power failure) tells nothing.
         let exit: Option<ExitRecord> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let status = match &exit {
+            Some(exit) if watched && exit.restarting => Status::Restarting,
             _ if watched => Status::Running,
             Some(_) => Status::Exited,
             None if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) => Status::Running,

@@ -63,6 +63,7 @@ pub const ENTRIES: &[Entry] = &[
     root("containers/ID/record.json", "file"),
     root("containers/ID/config.json", "file"),
     root("containers/ID/run.jsonl", "file"),
+    root("containers/ID/stop", "file"),
     root("containers/ID/log", "file"),
     root("containers/ID/log.N", "file"),
     root("containers/ID/etc", "dir"),
@@ -146,6 +147,8 @@ pub(crate) mod in_container {
     pub(crate) const CONFIG: &str = "config.json";
     /// What was started last, and how that ended; locked by its monitor.
     pub(crate) const RUN: &str = "run.jsonl";
+    /// The user wants it to end, and not to be started again by its monitor.
+    pub(crate) const STOP: &str = "stop";
     /// What it wrote.
     pub(crate) const LOG: &str = "log";
     /// `hosts`, `hostname` and `resolv.conf`, bound into the container.

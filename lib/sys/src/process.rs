@@ -9,13 +9,20 @@ use std::sync::OnceLock;
 /// # Errors
 /// `NotFound` if there is no such process.
 pub fn start_time(pid: i32) -> io::Result<u64> {
+    stat(pid).map(|(_, started)| started)
+}
+
+/// State and start time: fields 3 and 22.
+fn stat(pid: i32) -> io::Result<(u8, u64)> {
     let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/stat");
     // The second field is the name in parentheses, and may itself hold blanks and parentheses.
     let close = stat.iter().rposition(|&b| b == b')').ok_or_else(bad)?;
     let rest = stat.get(close + 2..).ok_or_else(bad)?;
+    let state = rest.first().copied().ok_or_else(bad)?;
     let field = rest.split(|&b| b == b' ').nth(22 - 3).ok_or_else(bad)?;
-    std::str::from_utf8(field).ok().and_then(|s| s.parse().ok()).ok_or_else(bad)
+    let started = std::str::from_utf8(field).ok().and_then(|s| s.parse().ok()).ok_or_else(bad)?;
+    Ok((state, started))
 }
 
 /// Returns the id of this boot, or an empty string if the kernel does not tell.
@@ -28,11 +35,11 @@ pub fn boot_id() -> &'static str {
     })
 }
 
-/// Returns whether the process that had this pid and start time in this boot still lives. A
-/// zombie counts as alive only until it is reaped.
+/// Returns whether the process that had this pid and start time in this boot still lives. One
+/// that has ended and was not reaped yet does not.
 #[must_use]
 pub fn is_alive(pid: i32, started: u64, boot: &str) -> bool {
-    boot == boot_id() && start_time(pid).is_ok_and(|now| now == started)
+    boot == boot_id() && stat(pid).is_ok_and(|(state, now)| now == started && !matches!(state, b'Z' | b'X'))
 }
 
 #[cfg(test)]

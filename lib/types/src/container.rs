@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::mount::MountSpec;
 use crate::port::Forward;
+use crate::restart::Restart;
 
 /// What was asked for: `containers/ID/record.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +82,9 @@ pub struct Record {
     /// It has all capabilities and devices.
     #[serde(default, skip_serializing_if = "is_false")]
     pub privileged: bool,
+    /// When it is started again after its end.
+    #[serde(default, skip_serializing_if = "is_no_restart")]
+    pub restart: Restart,
     /// What `ctr-stop` sends first.
     pub stop_signal: i32,
     /// Seconds that `ctr-stop` waits before SIGKILL; -1 for ever.
@@ -117,6 +121,9 @@ pub struct Run {
     pub boot_id: String,
     /// The monitor's process.
     pub monitor: i32,
+    /// How many restarts in a row came before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
     /// Address on the bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
@@ -133,9 +140,22 @@ pub struct ExitRecord {
     /// The kernel killed a process of it for want of memory.
     #[serde(default, skip_serializing_if = "is_false")]
     pub oom_killed: bool,
+    /// Its monitor will start it again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub restarting: bool,
     /// Why it could not be started, if so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_no_restart(policy: &Restart) -> bool {
+    *policy == Restart::No
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]

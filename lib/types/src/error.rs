@@ -107,6 +107,25 @@ impl std::error::Error for Error {
     }
 }
 
+/// Returns one link of a chain as a bare phrase. What the system said is "no such file or
+/// directory" then, not "No such file or directory (os error 2)".
+#[must_use]
+pub fn phrase(link: &(dyn std::error::Error + 'static)) -> String {
+    let text = link.to_string();
+    if !link.is::<io::Error>() {
+        return text;
+    }
+    let text = text.rsplit_once(" (os error ").map_or(text.as_str(), |(text, _)| text);
+    let mut chars = text.chars();
+    match chars.next() {
+        // A word in capitals is a name, not the beginning of a sentence.
+        Some(first) if !chars.clone().next().is_some_and(char::is_uppercase) => {
+            format!("{}{}", first.to_lowercase(), chars.as_str())
+        }
+        _ => text.to_owned(),
+    }
+}
+
 fn kind_of(err: &io::Error) -> Kind {
     match err.kind() {
         io::ErrorKind::NotFound => Kind::NotFound,
@@ -154,5 +173,7 @@ mod tests {
         assert_eq!(high.kind(), Kind::NotFound);
         assert_eq!(high.hints().collect::<Vec<_>>(), ["again", "look"]);
         assert_eq!(high.to_string(), "start \"web\"");
+        let cause = std::error::Error::source(&high).and_then(std::error::Error::source).map(phrase);
+        assert_eq!(cause.as_deref(), Some("no such file or directory"));
     }
 }

@@ -17,6 +17,7 @@ pub mod platform;
 pub mod port;
 pub mod reference;
 pub mod request;
+pub mod restart;
 pub mod signal;
 pub mod size;
 pub mod time;

@@ -37,8 +37,8 @@ pub struct Request {
     pub stdin_open: bool,
     /// Remove it when it ends.
     pub auto_remove: bool,
-    /// A small init as first process.
-    pub init: bool,
+    /// A small init as first process: the program, on the host.
+    pub init: Option<std::path::PathBuf>,
     /// The root file system cannot be written.
     pub read_only: bool,
     /// What it is connected to.
@@ -77,6 +77,8 @@ pub struct Request {
     pub sysctls: BTreeMap<String, String>,
     /// Added to the kernel's badness of its processes.
     pub oom_score_adj: Option<i32>,
+    /// When it is started again after its end.
+    pub restart: crate::restart::Restart,
     /// Signal that stops it.
     pub stop_signal: Option<i32>,
     /// Seconds until SIGKILL; -1 for ever.
@@ -123,4 +125,23 @@ pub enum Seccomp {
     Unconfined,
     /// The text of a profile, in the JSON of Docker's profiles or of the OCI configuration.
     Profile(String),
+}
+
+/// A program that is wanted in a running container. Absent means: as the container has it.
+#[derive(Debug, Clone, Default)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub args: Vec<String>,
+    /// What is to happen to variables of the container's environment, in order.
+    pub env: Vec<crate::env::Setting>,
+    /// `USER[:GROUP]`.
+    pub user: Option<String>,
+    /// Working directory.
+    pub workdir: Option<String>,
+    /// A terminal.
+    pub tty: bool,
+    /// Standard input.
+    pub stdin_open: bool,
+    /// All capabilities.
+    pub privileged: bool,
 }

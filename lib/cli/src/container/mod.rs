@@ -9,6 +9,7 @@ mod security;
 use std::collections::BTreeMap;
 
 use types::request::Request;
+use types::restart::Restart;
 use types::{Error, Kind, Result};
 
 /// Everything about the container that is wanted.
@@ -20,6 +21,9 @@ pub struct ContainerArgs {
     /// Remove the container when it ends
     #[arg(long, help_heading = "Container")]
     rm: bool,
+    /// Start it again when it ends: no, on-failure[:N], always, unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no", help_heading = "Container")]
+    restart: String,
     /// Write the container's id to FILE, which must not exist
     #[arg(long, value_name = "FILE", help_heading = "Container")]
     cidfile: Option<std::path::PathBuf>,
@@ -98,10 +102,12 @@ impl ContainerArgs {
         &self.image
     }
 
-    /// Where the id is to be written.
-    #[must_use]
-    pub fn cidfile(&self) -> Option<&std::path::Path> {
-        self.cidfile.as_deref()
+    /// Makes the file that the id is to be written to.
+    ///
+    /// # Errors
+    /// If it exists or cannot be made.
+    pub fn cidfile(&self) -> anyhow::Result<crate::CidFile> {
+        crate::CidFile::create(self.cidfile.as_deref())
     }
 
     /// What is wanted, as plain data.
@@ -116,7 +122,12 @@ impl ContainerArgs {
         if let Some(name) = &self.name {
             types::name::check("container name", name)?;
         }
+        let restart = self.restart.parse()?;
+        if self.rm && restart != Restart::No {
+            return Err(Error::new(Kind::Invalid, "--rm and --restart exclude each other"));
+        }
         let mut request = Request {
+            restart,
             image,
             args: args.to_vec(),
             name: self.name.clone(),

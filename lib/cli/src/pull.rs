@@ -1,0 +1,74 @@
+//! A missing image is pulled by running `img-pull`: tools of containers hold no HTTP.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use store::Store;
+use types::{Context, Error, Kind, Result};
+
+use crate::{ImageArgs, StoreArgs};
+
+impl ImageArgs {
+    /// Calls `create`, with the image there: pulls it before if asked to or if it is of another
+    /// platform, or after a first try that did not find it.
+    ///
+    /// # Errors
+    /// Those of `create`; `Io` if the pull failed, which `img-pull` has explained on stderr.
+    pub fn provide<T>(
+        &self,
+        args: &StoreArgs,
+        store: &Store,
+        image: &str,
+        create: impl Fn() -> Result<T>,
+    ) -> Result<T> {
+        if self.pull() == "always" || (self.pull() == "missing" && self.is_of_other_platform(store, image)?) {
+            self.run_pull(args, image)?;
+            return create();
+        }
+        match create() {
+            Err(e) if e.kind() == Kind::NotFound && self.pull() == "missing" => {
+                self.run_pull(args, image)?;
+                create()
+            }
+            other => other,
+        }
+    }
+
+    fn is_of_other_platform(&self, store: &Store, image: &str) -> Result<bool> {
+        let Some(wanted) = self.platform() else { return Ok(false) };
+        let wanted: types::platform::Platform = wanted.parse()?;
+        Ok(store.image(image).is_ok_and(|image| image.platform != wanted.to_string()))
+    }
+
+    fn run_pull(&self, args: &StoreArgs, image: &str) -> Result<()> {
+        let paths = args.paths();
+        let status = Command::new(tool("img-pull"))
+            .arg("--root")
+            .arg(paths.root)
+            .arg("--run")
+            .arg(paths.run)
+            .args(self.pull_arguments(image))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()
+            .context("run \"img-pull\"")?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Error::new(Kind::Io, format!("pull {image:?}: img-pull: {status}")))
+        }
+    }
+}
+
+/// The path of a program of ours that is bound into containers.
+pub(crate) fn installed(name: &str) -> Result<PathBuf> {
+    let beside = std::env::current_exe().ok().and_then(|me| Some(me.parent()?.join(name)));
+    beside
+        .filter(|path| path.exists())
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("{name:?} is not installed beside this tool")))
+}
+
+/// A tool of ours: beside this one, where they are installed together, else on the path.
+fn tool(name: &str) -> PathBuf {
+    installed(name).unwrap_or_else(|_| name.into())
+}
