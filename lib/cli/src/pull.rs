@@ -60,15 +60,8 @@ impl ImageArgs {
     }
 }
 
-/// The path of a program of ours that is bound into containers.
-pub(crate) fn installed(name: &str) -> Result<PathBuf> {
-    let beside = std::env::current_exe().ok().and_then(|me| Some(me.parent()?.join(name)));
-    beside
-        .filter(|path| path.exists())
-        .ok_or_else(|| Error::new(Kind::NotFound, format!("{name:?} is not installed beside this tool")))
-}
-
 /// A tool of ours: beside this one, where they are installed together, else on the path.
 fn tool(name: &str) -> PathBuf {
-    installed(name).unwrap_or_else(|_| name.into())
+    let beside = std::env::current_exe().ok().and_then(|me| Some(me.parent()?.join(name)));
+    beside.filter(|path| path.exists()).unwrap_or_else(|| name.into())
 }

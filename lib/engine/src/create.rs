@@ -100,6 +100,7 @@ fn record(request: &Request, image: &Image, config: &ImageConfiguration, id: &st
         dns_options: request.dns_options.clone(),
         auto_remove: request.auto_remove,
         tty: request.tty,
+        init: request.init,
         stdin_open: request.stdin_open,
         privileged: request.privileged,
         restart: request.restart,

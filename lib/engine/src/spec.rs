@@ -18,9 +18,6 @@ use types::{Error, Kind, Result};
 
 use crate::profile;
 
-/// Where the small init of `--init` is bound.
-const INIT: &str = "/sbin/longshore-init";
-
 /// Memory and swap together, if only memory was limited: twice the memory, as Docker's.
 const SWAP_FACTOR: i64 = 2;
 
@@ -35,7 +32,7 @@ pub(crate) fn build(
     record: &Record,
 ) -> Result<Vec<u8>> {
     let mut spec = defaults::spec(defaults::Request {
-        args: arguments(request, record),
+        args: record.args.clone(),
         env: environment(request, image, record),
         cwd: PathBuf::from(&record.workdir),
         hostname: if record.network == Network::Host { String::new() } else { record.hostname.clone() },
@@ -51,7 +48,7 @@ pub(crate) fn build(
             Seccomp::Profile(text) => defaults::Seccomp::Profile(Box::new(profile::parse(text, request)?)),
         },
         host_network: record.network == Network::Host,
-        mounts: own_mounts(store, request, record)?,
+        mounts: own_mounts(store, record)?,
         rlimits: request.ulimits.iter().map(rlimit).collect::<Result<_>>()?,
         resources: limits(&request.resources),
         sysctl: request.sysctls.clone().into_iter().collect(),
@@ -132,14 +129,6 @@ pub(crate) fn resources(spec: &Spec) -> LinuxResources {
     spec.linux().as_ref().and_then(|linux| linux.resources().clone()).unwrap_or_default()
 }
 
-fn arguments(request: &Request, record: &Record) -> Vec<String> {
-    let mut args = record.args.clone();
-    if request.init.is_some() {
-        args.splice(0..0, [INIT.to_owned(), "--".to_owned()]);
-    }
-    args
-}
-
 /// Image, then what was asked for, then defaults. The home is not known before a start.
 fn environment(request: &Request, image: &ImageConfiguration, record: &Record) -> Vec<String> {
     let of_image = image.config().as_ref().and_then(|c| c.env().clone()).unwrap_or_default();
@@ -154,7 +143,7 @@ fn environment(request: &Request, image: &ImageConfiguration, record: &Record) -
 }
 
 /// The engine's own files, then what the user mounts; one of the user's replaces one of ours.
-fn own_mounts(store: &Store, request: &Request, record: &Record) -> Result<Vec<Mount>> {
+fn own_mounts(store: &Store, record: &Record) -> Result<Vec<Mount>> {
     let theirs = vol::resolve(store, &record.mounts)?;
     let bind = |source: PathBuf, target: &str, mode: &str| {
         defaults::mount(target, "bind", source, &["rbind", "rprivate", mode])
@@ -163,9 +152,6 @@ fn own_mounts(store: &Store, request: &Request, record: &Record) -> Result<Vec<M
         .iter()
         .map(|file| bind(store.absolute(&store.etc(&record.id, file)), &format!("/etc/{file}"), "rw"))
         .collect();
-    if let Some(init) = &request.init {
-        mounts.push(bind(init.clone(), INIT, "ro"));
-    }
     mounts.retain(|ours| !theirs.iter().any(|mount| mount.destination() == ours.destination()));
     mounts.extend(theirs);
     Ok(mounts)

@@ -181,6 +181,7 @@ fn launch(
             console: streams.console.as_ref(),
             cgroup: group,
             netlink: &netlink,
+            init: record.init,
         };
         let starting = runtime::start(&launch).map_err(|e| (e.status, e.error))?;
         let pid = starting.pid();

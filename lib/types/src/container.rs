@@ -76,6 +76,9 @@ pub struct Record {
     /// A terminal was asked for.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tty: bool,
+    /// A small init is its first process.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub init: bool,
     /// Standard input is kept open.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stdin_open: bool,

@@ -37,8 +37,8 @@ pub struct Request {
     pub stdin_open: bool,
     /// Remove it when it ends.
     pub auto_remove: bool,
-    /// A small init as first process: the program, on the host.
-    pub init: Option<std::path::PathBuf>,
+    /// A small init as first process.
+    pub init: bool,
     /// The root file system cannot be written.
     pub read_only: bool,
     /// What it is connected to.

@@ -62,7 +62,7 @@ impl ProcessArgs {
         request.user.clone_from(&self.user);
         request.groups.clone_from(&self.group_add);
         request.workdir.clone_from(&self.workdir);
-        request.init = if self.init { Some(crate::pull::installed("ctr-init")?) } else { None };
+        request.init = self.init;
         request.stop_signal = self.stop_signal.as_deref().map(types::signal::parse).transpose()?;
         request.stop_timeout = self.stop_timeout;
         Ok(())
