@@ -156,7 +156,7 @@ pub(crate) fn set_port(all: &mut Messages, index: u32, ipv6: bool) {
         if ipv6 {
             m.nest(libc::IFLA_AF_SPEC, |m| {
                 m.nest(libc::AF_INET6 as u16, |m| {
-                    m.attr(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE])
+                    m.attr(IFLA_INET6_ADDR_GEN_MODE, &[IN6_ADDR_GEN_MODE_NONE]);
                 });
             });
         }

@@ -1,5 +1,7 @@
 //! Claims of ports and addresses: unique, named when they are in the way, gone when given back.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! Who reaches what: published and unpublished ports, from all sides.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{HOST, PEER, World, id};

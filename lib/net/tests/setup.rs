@@ -1,5 +1,7 @@
 //! The bridge and the table: made once, found complete, made whole again.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod common;
 
 use common::{HOST, World, id, open};
