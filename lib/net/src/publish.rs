@@ -58,7 +58,7 @@ pub fn publish(store: &Store, bridge: &Bridge, id: &str, wanted: &[Forward]) -> 
 /// # Errors
 /// `NotFound` if the container has not published it.
 pub fn unpublish(store: &Store, id: &str, forward: &Forward) -> Result<()> {
-    let missing = || Error::new(Kind::NotFound, format!("port {} is not published", name(forward)));
+    let missing = || Error::new(Kind::NotFound, format!("port {} is not published", forward.name()));
     let _shared = store.lock_forwards(LockMode::Shared)?;
     let _own = store.lock_attached(id).map_err(|e| match e.kind() {
         Kind::NotFound => missing(),
@@ -141,14 +141,6 @@ fn not_connected() -> Error {
         .hint("only a container on the network \"bridge\" can publish ports, while it runs")
 }
 
-/// As an error names a port: `8080/tcp`, `127.0.0.1:8080/tcp`.
-fn name(forward: &Forward) -> String {
-    match forward.host_ip {
-        None => format!("{}/{}", forward.host_port, forward.proto),
-        Some(_) => format!("{}/{}", forward.host(), forward.proto),
-    }
-}
-
 fn same_host_port(a: &Forward, b: &Forward) -> bool {
     (a.proto, a.host_ip, a.host_port) == (b.proto, b.host_ip, b.host_port)
 }
@@ -180,7 +172,7 @@ impl Claims<'_> {
     /// Claims what is asked for; chooses a port if that is left open.
     fn claim(&mut self, wanted: &Forward) -> Result<()> {
         if let Some(IpAddr::V6(_)) = wanted.host_ip {
-            let what = format!("publish {}: IPv6 addresses of the host are not supported yet", name(wanted));
+            let what = format!("publish {}: IPv6 addresses of the host are not supported yet", wanted.name());
             return Err(Error::new(Kind::Unsupported, what));
         }
         let exactly = |port| Forward { host_port: port, host_port_max: None, ..*wanted };
@@ -276,7 +268,7 @@ fn overlaps(forward: &Forward, proto: Proto, ip: Option<IpAddr>, port: u16) -> b
 }
 
 fn taken(forward: &Forward, by: &str) -> Error {
-    Error::new(Kind::Conflict, format!("port {} is in use by {by}", name(forward)))
+    Error::new(Kind::Conflict, format!("port {} is in use by {by}", forward.name()))
 }
 
 /// The ports to try, each once: a range from its beginning, the range of free ports from somewhere,

@@ -10,6 +10,7 @@ pub mod ctr_inspect;
 pub mod ctr_ls;
 pub mod img_ls;
 pub mod mount;
+pub mod net_forward;
 pub mod vol_ls;
 
 /// A record that can be listed, for people and for programs.

@@ -96,6 +96,16 @@ impl Forward {
             None => format!("{ip}:{}", self.host_port),
         }
     }
+
+    /// The host's side as an error names it and as [`HostPort`] takes it: `8080/tcp`,
+    /// `127.0.0.1:8080/tcp`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.host_ip {
+            None => format!("{}/{}", self.host_port, self.proto),
+            Some(_) => format!("{}/{}", self.host(), self.proto),
+        }
+    }
 }
 
 /// As Docker's list of containers shows it: `0.0.0.0:8080->80/tcp`.
