@@ -22,6 +22,7 @@
 
 mod attach;
 mod bridge;
+mod conntrack;
 mod holder;
 mod lease;
 mod link;

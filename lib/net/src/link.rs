@@ -282,6 +282,18 @@ pub(crate) fn used_subnets(socket: &Socket, but: Option<u32>) -> Result<Vec<Subn
     Ok(used)
 }
 
+/// The IPv4 addresses of this host.
+pub(crate) fn addresses(socket: &Socket) -> Result<Vec<Ipv4Addr>> {
+    let mut found = Vec::new();
+    let mut all = Messages::new();
+    all.push("list the addresses", libc::RTM_GETADDR, DUMP, |m| m.bytes(&[AF_INET, 0, 0, 0, 0, 0, 0, 0]));
+    socket.ask(all, |message| {
+        let local = attrs(message.body, IFADDR).find(|(kind, _)| *kind == libc::IFA_LOCAL);
+        found.extend(local.and_then(|(_, v)| <[u8; 4]>::try_from(v).ok()).map(Ipv4Addr::from));
+    })?;
+    Ok(found)
+}
+
 fn note(
     used: &mut Vec<Subnet>,
     message: &Message<'_>,

@@ -12,6 +12,7 @@ use types::port::{Forward, Proto};
 use types::{Context, Error, Kind, Result};
 
 use crate::bridge::{Bridge, recorded_table};
+use crate::conntrack;
 use crate::holder::{self, Bound};
 use crate::netlink::Netfilter;
 use crate::nft::{Element, Table};
@@ -50,6 +51,7 @@ pub fn publish(store: &Store, bridge: &Bridge, id: &str, wanted: &[Forward]) -> 
             .context("undo")?;
         return Err(err);
     }
+    conntrack::forget_before(bridge.netfilter(), bridge.route(), &claims.claimed)?;
     Ok(claims.claimed)
 }
 
@@ -98,7 +100,9 @@ pub(crate) fn give_back(
         }
     }
     if let Some((table, socket)) = table {
-        table.delete_elements(socket, &elements(&ours, address.unwrap_or(Ipv4Addr::UNSPECIFIED)))?;
+        let address = address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        table.delete_elements(socket, &elements(&ours, address))?;
+        conntrack::forget_after(socket, &ours, address)?;
     }
     for forward in &ours {
         store.drop_forward(forward)?;

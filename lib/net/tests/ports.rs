@@ -64,6 +64,39 @@ fn udp_and_tcp_of_one_number_are_two_ports() {
 }
 
 #[test]
+fn a_client_that_sends_all_the_time_follows_the_port() {
+    use std::time::Duration;
+    let world = World::new();
+    let (one, two) = (world.container(&id(1)), world.container(&id(2)));
+    one.ns.serve_udp("0.0.0.0:53", "one");
+    two.ns.serve_udp("0.0.0.0:53", "two");
+    world.peer.run(|| {
+        let client = std::net::UdpSocket::bind("0.0.0.0:4000").unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let ask = || {
+            // An earlier refusal is reported by the next call, once.
+            let mut buf = [0; 64];
+            for _again in 0..3 {
+                let sent = client.send_to(b"ping", (HOST, 5353));
+                if sent.is_ok()
+                    && let Ok(len) = client.recv(&mut buf)
+                {
+                    return String::from_utf8_lossy(&buf[..len]).into_owned();
+                }
+            }
+            "nobody".to_owned()
+        };
+        assert_eq!(ask(), "nobody");
+        let forward = world.publish(&id(1), "5353:53/udp").unwrap()[0];
+        assert_eq!(ask(), "one ping");
+        world.host.run(|| net::unpublish(&world.store(), &id(1), &forward)).unwrap();
+        assert_eq!(ask(), "nobody");
+        world.publish(&id(2), "5353:53/udp").unwrap();
+        assert_eq!(ask(), "two ping");
+    });
+}
+
+#[test]
 fn containers_reach_each_other_the_world_and_published_ports() {
     let world = World::new();
     let (web, other) = (world.container(&id(1)), world.container(&id(2)));
