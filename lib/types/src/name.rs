@@ -8,15 +8,16 @@ const SHORT: usize = 12;
 /// Docker has no bound; a name becomes the name of a file, which has one at 255.
 const MAX_NAME: usize = 128;
 
-/// Checks the name of a container or volume: a letter or digit, then at least one letter, digit,
-/// `_`, `.` or `-`. Such a name is safe as a file name and never looks like an option.
+/// Checks the name of a container or volume: a letter or digit, then letters, digits, `_`, `.` and
+/// `-`. Such a name is safe as a file name and never looks like an option. Docker wants two
+/// characters, for the sake of Windows' drives; podman does not, and neither do we.
 ///
 /// # Errors
 /// `Invalid` if it is anything else. `what` is the kind of thing, for the message.
 pub fn check(what: &str, name: &str) -> Result<()> {
     let bad = |why| {
         Error::new(Kind::Invalid, format!("bad {what} name {name:?}: {why}"))
-            .hint("a name is two or more of a-z A-Z 0-9 _ . - and begins with a letter or digit")
+            .hint("a name is made of a-z A-Z 0-9 _ . - and begins with a letter or digit")
     };
     let mut bytes = name.bytes();
     match bytes.next() {
@@ -25,7 +26,6 @@ pub fn check(what: &str, name: &str) -> Result<()> {
         Some(_) if !bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) => {
             Err(bad("it has a character that no name has"))
         }
-        Some(_) if name.len() < 2 => Err(bad("it is too short")),
         Some(_) if name.len() > MAX_NAME => Err(bad("it is longer than 128 characters")),
         Some(_) => Ok(()),
     }
@@ -137,12 +137,11 @@ mod tests {
 
     #[test]
     fn names_are_safe_as_names_of_files() {
-        for good in ["web", "a1", "0_", "My.Volume-2", &"x".repeat(128)] {
+        for good in ["web", "c", "a1", "0_", "My.Volume-2", &"x".repeat(128)] {
             assert!(check("volume", good).is_ok(), "{good}");
         }
         for bad in [
             "",
-            "a",
             ".",
             "..",
             ".hidden",

@@ -177,7 +177,7 @@ mod tests {
         let err = remove(&store, "free", false).unwrap_err();
         assert_eq!((err.kind(), err.to_string().as_str()), (Kind::NotFound, "no such volume: \"free\""));
         assert_eq!(list(&store).unwrap().len(), 2);
-        for bad in ["", "..", "../containers", "/etc", "a"] {
+        for bad in ["", "..", "../containers", "/etc", "-a"] {
             assert!(remove(&store, bad, false).is_err_and(|e| e.kind() == Kind::NotFound), "{bad}");
         }
     }

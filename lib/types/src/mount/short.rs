@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(err.to_string(), format!("bad volume {text:?}: {why}"));
             assert_eq!(err.kind(), Kind::Invalid);
         }
-        for text in ["-x:/b", "a:/b", "ä1:/b"] {
+        for text in ["-x:/b", "ä1:/b"] {
             let err = volume(text, Path::new("/cwd")).expect_err(text);
             let cause = std::error::Error::source(&err).expect("has a cause").to_string();
             assert!(cause.starts_with("bad volume name "), "{cause}");
