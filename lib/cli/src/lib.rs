@@ -19,7 +19,7 @@ pub use container::{ContainerArgs, ImageArgs};
 pub use exec::ExecArgs;
 pub use exit::{Exit, main, main_run, report, tool_name};
 pub use format::{Format, Writer, json};
-pub use logs::{LogPrinter, Tail, tail};
+pub use logs::{LogPrinter, Tail, moment, tail};
 pub use operands::{Operands, one};
 pub use store_args::StoreArgs;
 /// The time of day, for tools that print ages.

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Stderr, Stdout, Write};
 
 use store::{Entry, Lines, LogSink, Stream};
+use types::time::Time;
 use types::{Context, Error, Kind, Result};
 
 /// The argument of `--tail`: so many lines, or all.
@@ -19,6 +20,14 @@ pub fn tail(text: &str) -> Result<Tail> {
         (_, Ok(lines)) => Ok(Tail(usize::try_from(lines).ok())),
         _ => Err(Error::new(Kind::Invalid, "neither a number nor \"all\"")),
     }
+}
+
+/// Parses the argument of `--since` and `--until`, see [`types::time::moment`].
+///
+/// # Errors
+/// `Invalid` if it is no time.
+pub fn moment(text: &str) -> Result<Time> {
+    types::time::moment(text, sys::time::now(), &sys::time::from_local)
 }
 
 /// Prints entries: what was written to standard error goes there, the rest to standard output.

@@ -120,7 +120,7 @@ impl ContainerArgs {
         let image =
             if image == "-" { crate::one(image).map_err(|e| stdin_error(&e))? } else { image.clone() };
         if let Some(name) = &self.name {
-            types::name::check("container name", name)?;
+            types::name::check("container", name)?;
         }
         let restart = self.restart.parse()?;
         if self.rm && restart != Restart::No {
