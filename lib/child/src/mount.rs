@@ -74,6 +74,14 @@ impl State {
             found => return found,
         }
         let parts = at.parts.as_ref();
+        // Usually only the last component is missing.
+        if let [.., above, last] = parts
+            && let Ok(parent) = self.find(above.prefix.as_ref(), at.follow)
+        {
+            make(parent, last.name.as_ref(), at.kind)?;
+            call::close(parent);
+            return self.find(at.path.as_ref(), at.follow);
+        }
         let mut parent = self.root;
         for (i, part) in parts.iter().enumerate() {
             let prefix = part.prefix.as_ref();

@@ -195,13 +195,10 @@ impl Cgroup {
         self.unified
     }
 
-    pub(crate) const fn has_v2(&self) -> bool {
-        self.v2.is_some()
-    }
-
-    /// v1 controllers that the container has a group in.
-    pub(crate) fn controllers(&self) -> impl Iterator<Item = &'static str> {
-        self.v1.iter().map(|group| group.controller)
+    /// Every directory of the container in a split set-up, with the name of its hierarchy.
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
+        let v1 = self.v1.iter().map(|group| (group.controller, group.dir.as_fd()));
+        v1.chain(self.v2.as_ref().map(|dir| ("unified", dir.as_fd())))
     }
 }
 

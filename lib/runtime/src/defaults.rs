@@ -84,16 +84,14 @@ pub enum Seccomp {
     Profile(Box<LinuxSeccomp>),
 }
 
-/// Hidden files and directories: the union of Docker's and Podman's lists, and more that tell of the
-/// host. What is not there is skipped by the runtime.
-const MASKED: [&str; 25] = [
+/// Hidden files and directories: the union of Docker's and Podman's lists, and three that show the
+/// state of the host's memory to user 0. What is not there is skipped by the runtime.
+const MASKED: [&str; 16] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
-    "/proc/kallsyms",
     "/proc/kcore",
     "/proc/keys",
-    "/proc/kmsg",
     "/proc/latency_stats",
     "/proc/pagetypeinfo",
     "/proc/sched_debug",
@@ -104,15 +102,14 @@ const MASKED: [&str; 25] = [
     "/proc/vmallocinfo",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
-    "/sys/fs/bpf",
-    "/sys/fs/fuse",
-    "/sys/fs/pstore",
     "/sys/fs/selinux",
-    "/sys/kernel/debug",
-    "/sys/kernel/security",
-    "/sys/kernel/tracing",
-    "/sys/power",
 ];
+
+/// One directory for each processor, where the hardware has it: heat tells what neighbours do.
+fn thermal() -> Vec<String> {
+    let path = |n| format!("/sys/devices/system/cpu/cpu{n}/thermal_throttle");
+    (0..).map(path).take_while(|path| Path::new(path).exists()).collect()
+}
 
 /// Files and directories that cannot be written.
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
@@ -185,6 +182,11 @@ fn linux(request: &Request, capabilities: &Capabilities) -> Result<Linux> {
     };
     let paths = |list: &[&str]| list.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
     let open = request.privileged;
+    let masked = || {
+        let mut all = paths(&MASKED);
+        all.append(&mut thermal());
+        all
+    };
     let mut linux = Linux::default();
     linux
         .set_namespaces(Some(namespaces(request.host_network)))
@@ -192,7 +194,7 @@ fn linux(request: &Request, capabilities: &Capabilities) -> Result<Linux> {
         .set_devices(open.then(host_devices))
         .set_seccomp(filter)
         .set_sysctl(Some(sysctl(request)))
-        .set_masked_paths((!open).then(|| paths(&MASKED)))
+        .set_masked_paths((!open).then(masked))
         .set_readonly_paths((!open).then(|| paths(&READ_ONLY)));
     Ok(linux)
 }

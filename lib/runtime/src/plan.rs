@@ -103,10 +103,10 @@ impl Draft {
 ///    last, so that it need not allow what precedes it.
 impl Plan {
     pub(crate) fn new(spec: &Spec, inputs: &Inputs<'_>) -> Result<Self> {
-        let linux = spec.linux().clone().unwrap_or_default();
-        refuse_unsupported(spec, &linux)?;
+        let linux = spec.linux().as_ref().ok_or_else(|| invalid("configuration has no linux part"))?;
+        refuse_unsupported(spec, linux)?;
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
-        let spaces = Namespaces::of(&linux)?;
+        let spaces = Namespaces::of(linux)?;
         let mut draft = Draft::default();
 
         draft.push(Step::CloseOnExec);
@@ -125,7 +125,7 @@ impl Plan {
         }
         draft.push(Step::NewSession);
 
-        mounts::plan(spec, &linux, process.cwd(), inputs, &mut draft)?;
+        mounts::plan(spec, linux, process.cwd(), inputs, &mut draft)?;
 
         draft.push(Step::Gate(inputs.gate.as_raw_fd()));
         if !inputs.netlink.is_empty() {

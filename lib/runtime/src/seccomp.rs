@@ -8,13 +8,12 @@
 mod aarch64;
 mod bpf;
 mod default;
+mod index;
 mod tree;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "checked on every architecture"))]
 mod x86_64;
 
 pub use default::profile;
-
-use std::collections::BTreeMap;
 
 use libc::sock_filter;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
@@ -56,41 +55,21 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
         return Err(unsupported("seccomp listener"));
     }
     let default = action(profile.default_action(), profile.default_errno_ret())?;
-    let mut calls: BTreeMap<u32, Call> = BTreeMap::new();
+    let mut rules = Vec::with_capacity(512);
     for entry in profile.syscalls().iter().flatten() {
         let action = action(entry.action(), entry.errno_ret())?;
         let rule = rule(entry, action)?;
-        for number in entry.names().iter().filter_map(|name| number(name)) {
-            calls.entry(number).or_default().add(rule.as_ref(), action);
-        }
+        let numbers = entry.names().iter().filter_map(|name| number(name));
+        rules.extend(numbers.map(|number| (number, rule.clone(), action)));
     }
-    let program = tree::program(ARCH, &segments(calls, default))?;
+    let program = tree::program(ARCH, &segments(rules, default))?;
     Ok(Filter { flags: flags(profile), program })
 }
 
 /// Returns the number of a system call on this machine.
 #[must_use]
 pub fn number(name: &str) -> Option<u32> {
-    let at = TABLE.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    TABLE.get(at).map(|(_, number)| *number)
-}
-
-/// The rules for one call.
-#[derive(Debug, Default)]
-struct Call {
-    conditional: Vec<Rule>,
-    always: Option<u32>,
-}
-
-impl Call {
-    fn add(&mut self, rule: Option<&Rule>, action: u32) {
-        match rule {
-            Some(rule) => self.conditional.push(rule.clone()),
-            None => {
-                self.always.get_or_insert(action);
-            }
-        }
-    }
+    index::find(name)
 }
 
 /// What applies from `start` up to the start of the next one.
@@ -101,23 +80,24 @@ pub(crate) struct Segment {
     otherwise: u32,
 }
 
-/// Merges neighbours that mean the same, so that the search is short.
-fn segments(calls: BTreeMap<u32, Call>, default: u32) -> Vec<Segment> {
+/// Orders the rules and merges neighbours that mean the same, so that the search is short.
+fn segments(mut rules: Vec<(u32, Option<Rule>, u32)>, default: u32) -> Vec<Segment> {
     let plain = |start, otherwise| Segment { start, conditional: Vec::new(), otherwise };
-    let mut all = vec![plain(0, default)];
-    for (number, call) in calls {
-        all.push(Segment {
-            start: number,
-            conditional: call.conditional,
-            otherwise: call.always.unwrap_or(default),
-        });
+    // Stable: the rules for one number keep their order.
+    rules.sort_by_key(|(number, ..)| *number);
+    let mut all = Vec::with_capacity(2 * rules.len() + 2);
+    all.push(plain(0, default));
+    for call in rules.chunk_by(|a, b| a.0 == b.0) {
+        let Some((number, ..)) = call.first() else { continue };
+        let always = call.iter().find(|(_, rule, _)| rule.is_none()).map(|(.., action)| *action);
+        let conditional = call.iter().filter_map(|(_, rule, _)| rule.clone()).collect();
+        all.push(Segment { start: *number, conditional, otherwise: always.unwrap_or(default) });
         all.push(plain(number + 1, default));
     }
     // The x32 bit is above all numbers, so this covers that too.
     let newest = TABLE.iter().map(|(_, number)| *number).max().unwrap_or(0);
     let unknown = if default & ACTION == ERRNO { ERRNO | libc::ENOSYS.cast_unsigned() } else { default };
     all.push(plain(newest + 1, unknown));
-    all.sort_by_key(|segment| segment.start);
     // Of two that start together the later one counts; then neighbours that mean the same are one.
     all.dedup_by(|next, last| {
         let same = last.start == next.start;

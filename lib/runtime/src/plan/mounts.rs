@@ -152,13 +152,18 @@ fn cgroup(path: &str, options: &Options, inputs: &Inputs<'_>, draft: &mut Draft)
     let mut dir = plain(options.set & !MountAttr::RDONLY);
     dir.data.push(Param { key: text("mode")?, value: Some(text("755")?) });
     new("tmpfs", path, dir, Keep::No, draft)?;
-    if inputs.cgroup.has_v2() {
-        new("cgroup2", &format!("{path}/unified"), plain(options.set), Keep::No, draft)?;
-    }
-    for controller in inputs.cgroup.controllers() {
-        let mut hierarchy = plain(options.set);
-        hierarchy.data.push(Param { key: text(controller)?, value: None });
-        new("cgroup", &format!("{path}/{controller}"), hierarchy, Keep::No, draft)?;
+    for (name, dir) in inputs.cgroup.dirs() {
+        // The group's own directory, which is the root of the container's cgroup namespace; cheaper
+        // than to mount each hierarchy once more.
+        let failed = |e: rustix::io::Errno| Error::io(format!("clone cgroup directory {name:?}"), e);
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let tree = open_tree(dir, "", flags).map_err(failed)?;
+        let change = MountAttr { set: options.set, clear: 0, propagation: libc::MS_PRIVATE };
+        set_attr(tree.as_fd(), change, false).map_err(|e| Error::io(format!("bind cgroup {name:?}"), e))?;
+        let tree = draft.hold(tree);
+        let at = target(&format!("{path}/{name}"), Kind::Dir, Follow::Never)?;
+        draft.push(Step::Move { tree, at });
     }
     if options.read_only() {
         draft.push(Step::SealMount(text(path)?));

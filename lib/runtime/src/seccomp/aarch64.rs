@@ -1,7 +1,7 @@
 //! System call numbers of aarch64, by name, up to Linux 6.18.
 //!
 //! From `asm-generic/unistd.h`; a number never changes once it is released.
-//! Sorted by name: it is searched by halves.
+//! Sorted by name.
 
 /// Name and number.
 pub const TABLE: &[(&str, u32)] = &[
