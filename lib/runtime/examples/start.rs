@@ -87,9 +87,9 @@ fn main() {
         column.sort();
         let Some(median) = column.get(column.len() / 2) else { return };
         total += *median;
-        println!("{name:>12} {:>8.0?} (min {:.0?}, max {:.0?})", median, column[0], column[column.len() - 1]);
+        println!("{name:>12} {:>9.1?} (min {:.1?}, max {:.1?})", median, column[0], column[column.len() - 1]);
     }
-    println!("{:>12} {total:>8.0?}", "sum");
+    println!("{:>12} {total:>9.1?}", "sum");
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

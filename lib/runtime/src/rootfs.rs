@@ -142,3 +142,60 @@ fn finish(fs: &OwnedFd, volatile: bool) -> Result<(), Errno> {
 fn name(fd: BorrowedFd<'_>) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::CWD;
+    use std::fs::File;
+    use std::path::Path;
+
+    type Stack = fn(&Overlay<'_>) -> Result<OwnedFd>;
+
+    /// Each way that some kernel needs; this one knows them all.
+    const WAYS: [(&str, Stack); 3] = [
+        ("by descriptor", |overlay| by_descriptor(overlay).map_err(|e| Error::io("stack", e))),
+        ("by name", |overlay| by_name(overlay).map_err(|e| Error::io("stack", e))),
+        ("in one string", in_one_string),
+    ];
+
+    fn layer(dir: &Path, name: &str, file: &str) -> OwnedFd {
+        let path = dir.join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        if !file.is_empty() {
+            std::fs::write(path.join(file), name).unwrap();
+        }
+        File::open(path).unwrap().into()
+    }
+
+    #[test]
+    fn every_way_stacks_the_same_and_mounts_nothing_here() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        for (way, stack) in WAYS {
+            let dir = tempfile::tempdir().unwrap();
+            let (top, bottom) = (layer(dir.path(), "top", "f"), layer(dir.path(), "bottom", "f"));
+            let (upper, work) = (layer(dir.path(), "upper", ""), layer(dir.path(), "work", ""));
+            let lowers = [top.as_fd(), bottom.as_fd()];
+            let overlay =
+                Overlay { lowers: &lowers, upper: upper.as_fd(), work: work.as_fd(), volatile: false };
+            let fs = stack(&overlay).unwrap_or_else(|e| panic!("{way}: {e:?}"));
+            let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
+            let path = format!("/proc/self/fd/{}/f", tree.as_raw_fd());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "top", "{way}");
+            std::fs::write(&path, "changed").unwrap();
+            assert_eq!(std::fs::read_to_string(dir.path().join("upper/f")).unwrap(), "changed", "{way}");
+            assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), before, "{way}");
+        }
+    }
+
+    #[test]
+    fn too_many_layers_for_one_string_are_refused_in_words() {
+        let root = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let lowers = vec![root.as_fd(); 200];
+        let overlay = Overlay { lowers: &lowers, upper: root.as_fd(), work: root.as_fd(), volatile: false };
+        assert_eq!(in_one_string(&overlay).unwrap_err().kind(), Kind::Unsupported);
+    }
+}
