@@ -10,6 +10,10 @@ use types::time::Time;
 /// file that is watched, unless it was killed.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How soon it is asked again when something happened that was no output: an end is on record a
+/// moment before its monitor lets go of the run.
+const IMPATIENCE: Duration = Duration::from_millis(10);
+
 /// What of a log is wanted.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogOptions {
@@ -30,18 +34,23 @@ pub struct LogOptions {
 pub fn logs(store: &Store, id: &str, options: &LogOptions, sink: &mut impl LogSink) -> Result<()> {
     let mut reader = store.read_log(id, options.tail)?;
     let watch = if options.follow { Some(reader.watch()?) } else { None };
+    let mut woken = false;
     loop {
         // Looked at before the log: all that a container wrote is in it when its run is over.
         let runs = watch.is_some() && runs(store, id)?;
         let over = options.until.is_some_and(|until| sys::time::now() > until);
+        let mut quiet = true;
         while let Some(entry) = reader.next_entry()? {
+            quiet = false;
             if is_wanted(&entry, options) {
                 sink.entry(&entry)?;
             }
         }
         sink.caught_up()?;
         match &watch {
-            Some(watch) if runs && !over => watch.wait(PATIENCE)?,
+            Some(watch) if runs && !over => {
+                woken = watch.wait(if woken && quiet { IMPATIENCE } else { PATIENCE })?;
+            }
             _ => return Ok(()),
         }
     }

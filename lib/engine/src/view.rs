@@ -43,6 +43,8 @@ pub fn inspect(store: &Store, id: &str) -> Result<Container> {
 /// next start.
 pub(crate) fn summary(store: &Store, record: &Record, state: State) -> Result<(Container, Vec<Forward>)> {
     let ports = ports(store, record, state.status)?;
+    // The tag that stands for itself is not shown, as in `docker ps` of `docker run httpd`.
+    let image = record.image.strip_suffix(":latest").unwrap_or(&record.image);
     let (path, args) = record
         .args
         .split_first()
@@ -51,11 +53,11 @@ pub(crate) fn summary(store: &Store, record: &Record, state: State) -> Result<(C
         id: record.id.clone(),
         name: record.name.clone(),
         created: record.created.parse::<Time>().context("read when it was made")?,
-        image: record.image.clone(),
+        image: image.to_owned(),
         image_id: record.image_id,
         path,
         args,
-        config: Config { image: record.image.clone(), labels: record.labels.clone(), details: None },
+        config: Config { image: image.to_owned(), labels: record.labels.clone(), details: None },
         mounts: vol::describe(store, &record.mounts),
         network_settings: NetworkSettings {
             ip_address: state.run.as_ref().filter(|_| is_up(state.status)).and_then(|run| run.address),

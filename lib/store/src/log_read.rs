@@ -60,11 +60,15 @@ pub struct Lines {
 impl Lines {
     /// Whether this entry, after those before it, begins a line.
     pub fn begins(&mut self, entry: &Entry<'_>) -> bool {
-        let open = match entry.stream {
-            Stream::Stdout => &mut self.open[0],
-            Stream::Stderr => &mut self.open[1],
-        };
-        !std::mem::replace(open, !entry.whole)
+        !std::mem::replace(self.of(entry.stream), !entry.whole)
+    }
+
+    fn of(&mut self, stream: Stream) -> &mut bool {
+        let [stdout, stderr] = &mut self.open;
+        match stream {
+            Stream::Stdout => stdout,
+            Stream::Stderr => stderr,
+        }
     }
 }
 
@@ -94,13 +98,22 @@ pub struct LogReader {
     line: Vec<u8>,
     /// The line was given out.
     used: bool,
+    /// Streams whose line had begun before the tail: the rest of it belongs to what was left out.
+    cut: Lines,
 }
 
 impl Store {
     /// Opens the log of a container at its beginning, or so that `tail` lines are left of it.
     pub fn read_log(&self, id: &str, tail: Option<usize>) -> Result<LogReader> {
         let dir = self.open_dir(&layout::container(id))?;
-        let mut reader = LogReader { dir, part: None, rotated: false, line: Vec::new(), used: false };
+        let mut reader = LogReader {
+            dir,
+            part: None,
+            rotated: false,
+            line: Vec::new(),
+            used: false,
+            cut: Lines::default(),
+        };
         match tail {
             None => reader.part = reader.oldest(MAX_FILES)?.map(|(_, part)| part),
             Some(lines) => reader.leave(lines)?,
@@ -128,6 +141,12 @@ impl LogReader {
             };
             part.read_until(b'\n', &mut self.line).context("read the log")?;
             if self.line.ends_with(b"\n") {
+                let entry = Entry::parse(&self.line);
+                if *self.cut.of(entry.stream) {
+                    *self.cut.of(entry.stream) = !entry.whole;
+                    self.line.clear();
+                    continue;
+                }
                 self.used = true;
                 return Ok(Some(Entry::parse(&self.line)));
             }
@@ -208,9 +227,11 @@ impl LogReader {
     fn skip(&mut self, lines: usize) -> Result<()> {
         let (mut seen, mut passed) = (Lines::default(), 0);
         loop {
+            let before = seen;
             let Some(entry) = self.next_entry()? else { return Ok(()) };
             passed += usize::from(seen.begins(&entry));
             if passed > lines {
+                self.cut = before;
                 self.used = false; // the next call gives it out again
                 return self.keep();
             }
@@ -251,7 +272,11 @@ impl LogReader {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(|e| {
             Error::io("begin to watch", e).hint("see /proc/sys/fs/inotify/max_user_instances")
         })?;
-        let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE;
+        let flags = WatchFlags::MODIFY
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::CREATE
+            | WatchFlags::MOVED_TO
+            | WatchFlags::DELETE;
         let path = format!("/proc/self/fd/{}", self.dir.as_raw_fd());
         inotify::add_watch(&fd, path, flags)
             .map_err(|e| Error::io("watch the log", e).hint("see /proc/sys/fs/inotify/max_user_watches"))?;
@@ -260,24 +285,24 @@ impl LogReader {
 }
 
 impl LogWatch {
-    /// Waits until something happens, but no longer than `limit`: a monitor that was killed
-    /// changes no file.
+    /// Waits until something happens, but no longer than `limit`; returns whether it did.
     ///
     /// # Errors
     /// What poll(2) says.
-    pub fn wait(&self, limit: Duration) -> Result<()> {
+    pub fn wait(&self, limit: Duration) -> Result<bool> {
         let limit = Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         };
-        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)) {
-            Ok(_) | Err(Errno::INTR) => {}
+        let woken = match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)) {
+            Ok(n) => n > 0,
+            Err(Errno::INTR) => true,
             Err(e) => return Err(Error::io("wait for the log", e)),
-        }
+        };
         // What exactly happened does not matter: the reader looks.
         let mut events = [0; 4096];
         while rustix::io::read(&self.0, &mut events).is_ok_and(|n| n > 0) {}
-        Ok(())
+        Ok(woken)
     }
 }
 

@@ -96,6 +96,15 @@ fn a_tail_is_so_many_lines_however_they_were_written() {
 }
 
 #[test]
+fn a_tail_does_not_begin_in_the_middle_of_a_line() {
+    let bench = bench();
+    bench.write(0, "T stdout P a\nT stderr F x\nT stdout P b\nT stdout F c\nT stdout F d\n");
+    for (lines, text) in [(1, "d,"), (2, "!x,d,"), (3, "a+!x,b+c,d,")] {
+        assert_eq!(rest(&mut bench.reader(Some(lines))), text, "{lines}");
+    }
+}
+
+#[test]
 fn what_is_written_later_is_read_later() {
     let bench = bench();
     let mut reader = bench.reader(None);
@@ -171,8 +180,8 @@ fn a_follower_is_woken() {
     let begin = std::time::Instant::now();
     for act in [|b: &Bench| b.append("T stdout F b\n"), |b: &Bench| b.rotate(), |b: &Bench| b.append("x")] {
         act(&bench);
-        watch.wait(long).unwrap();
+        assert!(watch.wait(long).unwrap());
     }
     assert!(begin.elapsed() < long);
-    watch.wait(Duration::from_millis(1)).unwrap();
+    assert!(!watch.wait(Duration::from_millis(1)).unwrap());
 }
