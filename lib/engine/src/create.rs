@@ -23,6 +23,7 @@ const DEFAULT_STOP_TIMEOUT: i64 = 10;
 /// `NotFound` if the image is not here (nothing else is: the caller may pull it and try again);
 /// `Conflict` if the name is taken; `Invalid` for what cannot be carried out.
 pub fn create(store: &Store, request: &Request) -> Result<Record> {
+    store.sweep()?;
     // Held until the container refers to it: the image cannot be removed in between.
     let _images = store.lock_images(LockMode::Shared)?;
     let image = store.image(&request.image)?;

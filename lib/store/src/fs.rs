@@ -23,6 +23,13 @@ pub enum Sync {
     Lazy,
 }
 
+/// A `config.json` has about 8 KiB, everything else less.
+const USUAL_RECORD: usize = 12 << 10;
+
+/// Seconds after which something in `tmp` that nobody holds is taken to be forgotten. Longer than
+/// any moment between making a directory and locking it.
+const STALE: i64 = 60;
+
 /// No record of ours is larger; a larger one is damaged.
 const MAX_RECORD: u64 = 16 << 20;
 
@@ -115,7 +122,8 @@ impl Store {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(e) => return Err(Error::io(format!("open {:?}", self.absolute(place)), e)),
         };
-        let mut content = Vec::new();
+        // Room for nearly all of them at once; read_to_end(3) would begin with 32 bytes.
+        let mut content = Vec::with_capacity(USUAL_RECORD);
         File::from(fd)
             .take(MAX_RECORD)
             .read_to_end(&mut content)
@@ -221,10 +229,44 @@ impl Store {
         }
     }
 
-    /// Deletes what was set aside.
+    /// Deletes what was set aside. Another process may sweep it at the same time.
     pub(crate) fn delete(&self, trash: &Place) -> Result<()> {
         let path = self.absolute(trash);
-        std::fs::remove_dir_all(&path).with_context(|| format!("remove {path:?}"))
+        match std::fs::remove_dir_all(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other.with_context(|| format!("remove {path:?}")),
+        }
+    }
+
+    /// Removes what killed processes left in `tmp`: what nobody has locked and nobody has touched
+    /// for a minute. Costs one look at an empty directory, nearly always.
+    pub fn sweep(&self) -> Result<()> {
+        for area in [Area::Root, Area::Run] {
+            for name in self.list(&layout::tmp_in(area))? {
+                self.sweep_one(&layout::tmp_in(area).join(&name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_one(&self, place: &Place) -> Result<()> {
+        let Ok(stat) = rustix::fs::statat(self.area(place.area), &place.path, AtFlags::SYMLINK_NOFOLLOW)
+        else {
+            return Ok(()); // its owner was quicker
+        };
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+        if now.saturating_sub(stat.st_ctime) < STALE {
+            return Ok(());
+        }
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Directory {
+            return self.remove(place);
+        }
+        match self.try_lock_dir(place, crate::LockMode::Exclusive) {
+            Ok(Some(_lock)) => self.delete(place),
+            Ok(None) => Ok(()), // its owner lives
+            Err(e) if e.kind() == Kind::NotFound => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     pub(crate) fn sync_parent(&self, place: &Place) -> Result<()> {
@@ -244,4 +286,34 @@ pub(crate) fn random_name() -> String {
     // waits until it is.
     while rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).is_err() {}
     format!("{:016x}", u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Paths;
+
+    #[test]
+    fn the_sweep_spares_what_is_new_or_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { root: dir.path().join("root"), run: dir.path().join("run") };
+        let store = Store::open(&paths).unwrap();
+        std::fs::create_dir(paths.root.join("tmp/new")).unwrap();
+        store.sweep().unwrap();
+        assert!(paths.root.join("tmp/new").exists());
+    }
+
+    #[test]
+    fn a_file_appears_whole_in_place_of_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths { root: dir.path().join("root"), run: dir.path().join("run") };
+        let store = Store::open(&paths).unwrap();
+        let place = layout::container("x");
+        store.publish(&place, b"one", Sync::Durable).unwrap();
+        store.publish(&place, b"two", Sync::Lazy).unwrap();
+        assert_eq!(store.read(&place).unwrap().as_deref(), Some(&b"two"[..]));
+        let taken = store.new_file(Area::Root).unwrap().commit_new(&place, Sync::Lazy).unwrap_err();
+        assert_eq!(taken.kind(), Kind::Conflict);
+        assert!(store.list(&layout::tmp_in(Area::Root)).unwrap().is_empty());
+    }
 }
