@@ -39,7 +39,8 @@ impl Rootfs {
             return Err(Error::new(Kind::Invalid, "stack layers: there are none"));
         }
         let fs = match by_descriptor(overlay) {
-            Err(Errno::INVAL | Errno::BADF) => match by_name(overlay) {
+            // How kernels before 6.5, before 6.13 and for `O_PATH` descriptors say no.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF) => match by_name(overlay) {
                 Err(Errno::INVAL) => in_one_string(overlay)?,
                 other => other.map_err(|e| Error::io("stack layers", e))?,
             },
@@ -96,12 +97,18 @@ fn by_name(overlay: &Overlay<'_>) -> Result<OwnedFd, Errno> {
     Ok(fs)
 }
 
-/// Before that, all layers go into one value of at most 255 bytes. From inside `/proc/self/fd` a
-/// layer's name is only its number, so that some sixty fit.
+/// Before that, all layers go into one value of at most 255 bytes: a dozen by their whole name. From
+/// inside `/proc/self/fd` a layer's name is only its number, so that some sixty fit.
 fn in_one_string(overlay: &Overlay<'_>) -> Result<OwnedFd> {
-    let lowers: Vec<_> = overlay.lowers.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
-    let lowers = lowers.join(":");
-    if lowers.len() > 255 {
+    const LONGEST: usize = 255;
+    let all = |name: fn(BorrowedFd<'_>) -> String| {
+        overlay.lowers.iter().map(|fd| name(*fd)).collect::<Vec<_>>().join(":")
+    };
+    let (whole, short) = (all(name), all(|fd| fd.as_raw_fd().to_string()));
+    if whole.len() <= LONGEST {
+        return of_string(overlay, &whole).map_err(|e| Error::io("stack layers", e));
+    }
+    if short.len() > LONGEST {
         return Err(Error::new(
             Kind::Unsupported,
             format!("stack {} layers: too many for this kernel", overlay.lowers.len()),
@@ -111,16 +118,18 @@ fn in_one_string(overlay: &Overlay<'_>) -> Result<OwnedFd> {
     let dir = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let back = rustix::fs::open(".", dir, Mode::empty()).map_err(|e| Error::io("open \".\"", e))?;
     rustix::process::chdir("/proc/self/fd").map_err(|e| Error::io("enter \"/proc/self/fd\"", e))?;
-    let made = (|| {
-        let fs = open()?;
-        fsconfig_set_string(&fs, "lowerdir", lowers)?;
-        fsconfig_set_string(&fs, "upperdir", name(overlay.upper))?;
-        fsconfig_set_string(&fs, "workdir", name(overlay.work))?;
-        finish(&fs, overlay.volatile)?;
-        Ok::<_, Errno>(fs)
-    })();
+    let made = of_string(overlay, &short);
     rustix::process::fchdir(back).map_err(|e| Error::io("return to \".\"", e))?;
     made.map_err(|e| Error::io("stack layers", e))
+}
+
+fn of_string(overlay: &Overlay<'_>, lowers: &str) -> Result<OwnedFd, Errno> {
+    let fs = open()?;
+    fsconfig_set_string(&fs, "lowerdir", lowers)?;
+    fsconfig_set_string(&fs, "upperdir", name(overlay.upper))?;
+    fsconfig_set_string(&fs, "workdir", name(overlay.work))?;
+    finish(&fs, overlay.volatile)?;
+    Ok(fs)
 }
 
 fn open() -> Result<OwnedFd, Errno> {
@@ -152,7 +161,7 @@ mod tests {
 
     type Stack = fn(&Overlay<'_>) -> Result<OwnedFd>;
 
-    /// Each way that some kernel needs; this one knows them all.
+    /// Each way that some kernel needs; a new one knows them all.
     const WAYS: [(&str, Stack); 3] = [
         ("by descriptor", |overlay| by_descriptor(overlay).map_err(|e| Error::io("stack", e))),
         ("by name", |overlay| by_name(overlay).map_err(|e| Error::io("stack", e))),
@@ -171,6 +180,7 @@ mod tests {
     #[test]
     fn every_way_stacks_the_same_and_mounts_nothing_here() {
         if !rustix::process::geteuid().is_root() {
+            eprintln!("skip: needs root");
             return;
         }
         let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -181,7 +191,13 @@ mod tests {
             let lowers = [top.as_fd(), bottom.as_fd()];
             let overlay =
                 Overlay { lowers: &lowers, upper: upper.as_fd(), work: work.as_fd(), volatile: false };
-            let fs = stack(&overlay).unwrap_or_else(|e| panic!("{way}: {e:?}"));
+            let fs = match stack(&overlay) {
+                Err(e) if way != "in one string" && !is_new() => {
+                    eprintln!("skip {way}: {e:?}");
+                    continue;
+                }
+                other => other.unwrap_or_else(|e| panic!("{way}: {e:?}")),
+            };
             let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).unwrap();
             let path = format!("/proc/self/fd/{}/f", tree.as_raw_fd());
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "top", "{way}");
@@ -189,6 +205,13 @@ mod tests {
             assert_eq!(std::fs::read_to_string(dir.path().join("upper/f")).unwrap(), "changed", "{way}");
             assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), before, "{way}");
         }
+    }
+
+    /// Linux 6.13 knows all ways.
+    fn is_new() -> bool {
+        let release = rustix::system::uname().release().to_string_lossy().into_owned();
+        let mut numbers = release.split('.').map(|n| n.parse::<u32>().unwrap_or(0));
+        (numbers.next(), numbers.next()) >= (Some(6), Some(13))
     }
 
     #[test]

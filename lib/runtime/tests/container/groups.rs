@@ -60,16 +60,10 @@ fn limits_are_written_and_hold_for_the_container() {
 fn too_many_processes_are_refused() {
     let Some(env) = with_controllers() else { return };
     let mut asked =
-        Env::request("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 5 & done; wait");
+        Env::request("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 1 & done; wait");
     asked.resources = limits();
-    let running = env.start(asked).unwrap();
-    let text = {
-        let running = running;
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        running.cgroup.kill().unwrap();
-        running.finish().stderr
-    };
-    assert!(text.contains("can't fork"), "{text}");
+    let output = env.run(asked);
+    assert!(output.stderr.contains("can't fork"), "{output:?}");
 }
 
 #[test]
