@@ -116,6 +116,8 @@ fn privileges<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
 }
 
 fn reset_signals() -> Result<(), Errno> {
+    // Handlers are gone since clone3(2); what may be left is ignored, such as SIGPIPE by Rust, SIGHUP by
+    // nohup(1), and even real-time signals by who knows whom.
     for number in 1..=64 {
         call::default_signal(number);
     }

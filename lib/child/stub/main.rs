@@ -59,8 +59,13 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     }
     // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
     let (mode, program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
-    // SAFETY: integers; descriptor 3 must not reach the program.
-    unsafe { call3(arch::FCNTL, REPORT, F_SETFD, 1) };
+    // SAFETY: integers.
+    let closing = unsafe { call3(arch::FCNTL, REPORT, F_SETFD, 1) };
+    // The program must not have descriptor 3: whoever started us waits for its end. (A filter of the
+    // user's may refuse this call.)
+    if closing < 0 {
+        report(-closing);
+    }
     // SAFETY: the first two bytes of a string that has at least one and a NUL.
     let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
     if stay { init(program, envp) } else { become_program(program, envp) }

@@ -1,17 +1,18 @@
 //! Start: from a plan to a process.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use child::{Failure, Spawn};
 use oci_spec::runtime::Spec;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::pidfd::{Exit, Pidfd};
 use types::{Error, Kind, Result};
 
 use crate::console::Console;
-use crate::plan::{Inputs, Plan};
+use crate::plan::Plan;
 use crate::{Cgroup, Rootfs};
 
 /// What a container is started from.
@@ -45,7 +46,7 @@ struct Halfway {
     pid: i32,
     pidfd: Pidfd,
     report: File,
-    gate: File,
+    gate: OwnedFd,
 }
 
 impl std::fmt::Debug for Halfway {
@@ -104,20 +105,8 @@ impl From<StartError> for Error {
 /// Status 125 if the configuration cannot be done, or the kernel refuses the clone.
 pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let (report, report_child) = pipe("report")?;
-    let (gate_child, gate) = pipe("gate")?;
-    let plan = Plan::new(
-        launch.spec,
-        &Inputs {
-            rootfs: launch.rootfs,
-            stdio: launch.stdio,
-            console: launch.console,
-            cgroup: launch.cgroup,
-            netlink: launch.netlink,
-            gate: gate_child.as_fd(),
-            report: report_child.as_fd(),
-            init: launch.init,
-        },
-    )?;
+    let (gate_child, gate) = gate()?;
+    let plan = Plan::new(launch, gate_child.as_fd(), report_child.as_fd())?;
     if let Some(console) = launch.console {
         let uid = launch.spec.process().as_ref().map_or(0, |process| process.user().uid());
         console.give_to(uid)?;
@@ -125,7 +114,18 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
     let not_ours = [report.as_raw_fd(), gate.as_raw_fd()];
     let (pid, pidfd) = clone(&plan, cgroup, &report_child, &not_ours)?;
-    Ok(Starting(Some(Halfway { plan, pid, pidfd, report: report.into(), gate: gate.into() })))
+    Ok(Starting(Some(Halfway { plan, pid, pidfd, report: report.into(), gate })))
+}
+
+/// Returns what [`start`] would do, without doing it: [`Plan::steps`] says it in words.
+///
+/// # Errors
+/// If the configuration cannot be done.
+pub fn plan(launch: &Launch<'_>) -> Result<Plan> {
+    // Stands for the gate and the report pipe, which nobody uses.
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
+        .map_err(|e| Error::io("open \"/dev/null\"", e))?;
+    Plan::new(launch, null.as_fd(), null.as_fd())
 }
 
 /// Clones a process that walks the plan.
@@ -164,6 +164,13 @@ pub(crate) fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd)> {
     pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::io(format!("make {what} pipe"), e))
 }
 
+/// What the child waits at. Not a pipe: a write to one whose reader has died would kill this process
+/// by SIGPIPE, whose action belongs to the tool.
+fn gate() -> Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .map_err(|e| Error::io("make gate", e))
+}
+
 impl Starting {
     /// Its number in our pid namespace.
     #[must_use]
@@ -182,11 +189,11 @@ impl Starting {
     /// # Errors
     /// Which step failed, and why; the process has been reaped.
     pub fn release(mut self) -> Result<Process, StartError> {
-        let Some(mut half) = self.0.take() else {
+        let Some(half) = self.0.take() else {
             return Err(Error::new(Kind::Conflict, "the process was released before").into());
         };
-        // If it has died, the report says why; a broken pipe says nothing more.
-        let _broken = half.gate.write_all(&[1]);
+        // If it has died, the report says why; a broken connection says nothing more.
+        let _broken = send(&half.gate, &[1], SendFlags::NOSIGNAL);
         drop(half.gate);
         outcome(&half.plan, half.report, half.pid, half.pidfd)
     }
@@ -222,7 +229,7 @@ impl Plan {
         match errno {
             // A directory that the user has asked for is part of what cannot be invoked.
             _ if matches!(self.steps.get(step), Some(child::Op::Cwd(_))) => 126,
-            _ if step < self.len() => 125,
+            _ if step < self.steps.len() => 125,
             libc::ENOENT | libc::ENOTDIR => 127,
             _ => 126,
         }

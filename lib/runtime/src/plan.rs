@@ -18,8 +18,7 @@ use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::fs::{Mode, OFlags};
 use types::{Error, Kind, Result};
 
-use crate::console::Console;
-use crate::{Cgroup, Rootfs};
+use crate::Launch;
 
 /// Strings and lists of a plan are owned by it.
 #[derive(Debug, Clone, Copy)]
@@ -48,18 +47,6 @@ pub struct Plan {
     _strings: Vec<CString>,
     /// Descriptors that `steps` name.
     fds: Vec<OwnedFd>,
-}
-
-/// What a plan is made from, besides the configuration.
-pub(crate) struct Inputs<'a> {
-    pub rootfs: &'a Rootfs,
-    pub stdio: [BorrowedFd<'a>; 3],
-    pub console: Option<&'a Console>,
-    pub cgroup: &'a Cgroup,
-    pub netlink: &'a [u8],
-    pub gate: BorrowedFd<'a>,
-    pub report: BorrowedFd<'a>,
-    pub init: bool,
 }
 
 /// A plan while it grows.
@@ -102,11 +89,13 @@ impl Draft {
 ///    filter comes before them if privileges may still be gained (it needs `CAP_SYS_ADMIN`), else
 ///    last, so that it need not allow what precedes it.
 impl Plan {
-    pub(crate) fn new(spec: &Spec, inputs: &Inputs<'_>) -> Result<Self> {
+    pub(crate) fn new(inputs: &Launch<'_>, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<Self> {
+        let spec = inputs.spec;
         let linux = spec.linux().as_ref().ok_or_else(|| invalid("configuration has no linux part"))?;
         refuse_unsupported(spec, linux)?;
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
         let spaces = Namespaces::of(linux)?;
+        refuse_to_change_the_host(inputs, linux)?;
         let mut draft = Draft::default();
 
         draft.push(Step::CloseOnExec);
@@ -127,7 +116,7 @@ impl Plan {
 
         mounts::plan(spec, linux, process.cwd(), inputs, &mut draft)?;
 
-        draft.push(Step::Gate(inputs.gate.as_raw_fd()));
+        draft.push(Step::Gate(gate.as_raw_fd()));
         if !inputs.netlink.is_empty() {
             draft.push(Step::Netlink(inputs.netlink.to_vec()));
         }
@@ -137,22 +126,14 @@ impl Plan {
         if let Some(name) = spec.domainname() {
             draft.push(Step::Domainname(text(name)?));
         }
-        let ends =
-            identity::Ends { stdio: inputs.stdio, terminal: inputs.console.is_some(), report: inputs.report };
+        let ends = identity::Ends { stdio: inputs.stdio, terminal: inputs.console.is_some(), report };
         identity::plan(process, linux.seccomp().as_ref(), &ends, &mut draft)?;
         Self::finish(spaces.new, draft, process, inputs.init)
     }
 
-    /// Number of steps, the exec not counted.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.steps.len()
-    }
-
-    /// Tells whether there is nothing to do before the exec.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.steps.is_empty()
+    /// Every step in words, the exec last.
+    pub fn steps(&self) -> impl Iterator<Item = String> {
+        (0..=self.steps.len()).map(|step| self.describe(step))
     }
 
     /// Descriptors that it owns and its steps name.
@@ -220,6 +201,19 @@ impl Namespaces {
         self.join.push((fd, flag));
         Ok(())
     }
+}
+
+/// What a container names or configures must be its own.
+fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
+    let shares = |typ| !linux.namespaces().iter().flatten().any(|space| space.typ() == typ);
+    let named = inputs.spec.hostname().is_some() || inputs.spec.domainname().is_some();
+    if named && shares(LinuxNamespaceType::Uts) {
+        return Err(invalid("a host name would change the host: the container shares its uts namespace"));
+    }
+    if !inputs.netlink.is_empty() && shares(LinuxNamespaceType::Network) {
+        return Err(invalid("addresses would change the host: the container shares its network namespace"));
+    }
+    Ok(())
 }
 
 /// Names what the configuration asks for and this version does not do, instead of ignoring it.

@@ -62,8 +62,23 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
         let numbers = entry.names().iter().filter_map(|name| number(name));
         rules.extend(numbers.map(|number| (number, rule.clone(), action)));
     }
+    also_by_descriptor(&mut rules);
     let program = tree::program(ARCH, &segments(rules, default))?;
     Ok(Filter { flags: flags(profile), program })
+}
+
+/// What may execute a path may execute a descriptor, unless the profile says otherwise: containers
+/// are entered by `execveat(2)`, which profiles that were made for other runtimes may not list.
+fn also_by_descriptor(rules: &mut Vec<(u32, Option<Rule>, u32)>) {
+    let (Some(path), Some(descriptor)) = (number("execve"), number("execveat")) else { return };
+    if rules.iter().any(|(number, ..)| *number == descriptor) {
+        return;
+    }
+    let always = |(number, rule, _): &&(u32, Option<Rule>, u32)| *number == path && rule.is_none();
+    if let Some((.., action)) = rules.iter().find(always) {
+        let action = *action;
+        rules.push((descriptor, None, action));
+    }
 }
 
 /// Returns the number of a system call on this machine.

@@ -52,7 +52,10 @@ fn describe(step: &Step) -> String {
         Op::Netlink(_) => "configure network".into(),
         Op::Hostname(name) => format!("set host name {:?}", text(name)),
         Op::Domainname(name) => format!("set domain name {:?}", text(name)),
-        Op::Rlimit { resource, .. } => format!("set resource limit {resource}"),
+        Op::Rlimit { resource, soft, hard } => {
+            let name = LIMITS.get(usize::try_from(*resource).unwrap_or(usize::MAX)).unwrap_or(&"?");
+            format!("set limit {name} to {soft}:{hard}")
+        }
         Op::Umask(_) => "set umask".into(),
         Op::Keyring => "join new session keyring".into(),
         Op::Cwd(path) => format!("enter working directory \"/{}\"", text(path)),
@@ -70,6 +73,26 @@ fn describe(step: &Step) -> String {
     }
 }
 
+/// Resource limits by number, as `--ulimit` calls them.
+const LIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
 fn at(target: &Target<Owned>) -> String {
     format!("\"/{}\"", target.path.to_string_lossy())
 }
@@ -83,6 +106,8 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
     };
     match (step, errno) {
         (Op::Gate(_), libc::ECANCELED) => Some("whoever started it is gone"),
+        (Op::Rlimit { .. }, libc::EPERM) => Some("the hard limit of this process is lower: see prlimit(1)"),
+        (Op::OomScore(_), libc::EACCES) => Some("it cannot be lower than that of this process"),
         (Op::Pivot, libc::EINVAL) => Some("the host's root is an initramfs: boot into a real root first"),
         (Op::Cwd(_), libc::EXDEV | libc::ELOOP) => {
             Some("a working directory outside of the container is refused")

@@ -11,9 +11,12 @@ use super::{CONFINED, Cgroup, devices, limits};
 /// Controllers that a container can have a group in.
 const CONTROLLERS: [&str; 5] = ["memory", "pids", "cpu", "cpuacct", "cpuset"];
 
-/// A container has these without asking: out of memory is told from other ends, and processes,
-/// memory and processor time are counted.
-const ALWAYS: [&str; 3] = ["memory", "pids", "cpuacct"];
+/// A container has these without asking: out of memory is told from other ends, and memory and
+/// processes are counted.
+const ALWAYS: [&str; 2] = ["memory", "pids"];
+
+/// Counts processor time, which a cgroup2 does also without controllers (`cpu.stat`).
+const WITHOUT_V2: &str = "cpuacct";
 
 /// One group in one hierarchy.
 #[derive(Debug)]
@@ -49,10 +52,12 @@ pub fn create(root: &Dir, parent: &str, id: &str, resources: &LinuxResources) ->
 }
 
 fn fill(root: &Dir, parent: &str, id: &str, settings: &[limits::Setting], made: &mut Cgroup) -> Result<()> {
+    let unified = root.unified()?;
+    let without_asking = |name| ALWAYS.contains(&name) || (name == WITHOUT_V2 && unified.is_none());
     for controller in CONTROLLERS {
         let mut wanted = settings.iter().filter(|s| s.controller == controller).peekable();
         let asked = wanted.peek().is_some();
-        if !asked && !ALWAYS.contains(&controller) {
+        if !asked && !without_asking(controller) {
             continue;
         }
         let Some(hierarchy) = root.controller(controller)? else {
@@ -74,7 +79,7 @@ fn fill(root: &Dir, parent: &str, id: &str, settings: &[limits::Setting], made: 
             apply(&group.dir, setting)?;
         }
     }
-    if let Some(unified) = root.unified()? {
+    if let Some(unified) = unified {
         made.v2 = Some(unified.ensure(parent)?.0.make(id)?);
     }
     if parent == CONFINED {

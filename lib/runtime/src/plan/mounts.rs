@@ -12,10 +12,11 @@ use types::{Error, Result};
 
 use super::options::Options;
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Inputs, Owned, Step, devices, invalid, text};
+use super::{Draft, Owned, Step, devices, invalid, text};
+use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
-pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     draft.push(Step::OpenNull);
     draft.push(Step::Propagation(libc::MS_REC | propagation(linux)?));
     draft.push(Step::AttachRoot(inputs.rootfs.fd().as_raw_fd()));
@@ -50,7 +51,7 @@ fn propagation(linux: &Linux) -> Result<u64> {
     })
 }
 
-fn one(mount: &Mount, linux: &Linux, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     let path = inside(mount.destination())?;
     let options = Options::read(mount.options().as_deref().unwrap_or_default())?;
     let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
@@ -129,7 +130,7 @@ fn bind_target(path: &str, tree: &OwnedFd) -> rustix::io::Result<Result<Target<O
 }
 
 /// With a terminal, its devpts was made by the parent; else a fresh one.
-fn devpts(path: &str, options: Options, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+fn devpts(path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     let terminal = inputs.console.and_then(|console| Some((console.devpts()?, console.slave())));
     match terminal {
         Some((devpts, slave)) if path == "dev/pts" => {
@@ -144,7 +145,7 @@ fn devpts(path: &str, options: Options, inputs: &Inputs<'_>, draft: &mut Draft) 
 
 /// cgroup v2 is one file system. Of v1 only the controllers that the container has a group in are
 /// shown, because the others would show the host's.
-fn cgroup(path: &str, options: &Options, inputs: &Inputs<'_>, draft: &mut Draft) -> Result<()> {
+fn cgroup(path: &str, options: &Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     let plain = |set| Options { set, ..Options::default() };
     if inputs.cgroup.is_unified() {
         return new("cgroup2", path, plain(options.set), Keep::No, draft);

@@ -35,7 +35,9 @@ pub fn program(process: &Process, init: bool) -> Result<Program> {
     let mode = if init { "--" } else { "-e" };
     let argv = pointers([INIT, mode].into_iter().chain(args.iter().map(String::as_str)), &mut strings)?;
     let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
-    let stub = stub().map_err(|e| Error::io("prepare the first program", e))?;
+    let stub = stub().map_err(|e| {
+        Error::io("prepare the first program", e).hint("it is in a memory file: see sysctl vm.memfd_noexec")
+    })?;
     let exec = Exec { stub: stub.as_raw_fd(), argv, envp };
     Ok(Program { exec, name: name.clone(), strings, stub })
 }

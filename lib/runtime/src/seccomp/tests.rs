@@ -90,6 +90,22 @@ fn arguments_decide_where_they_should() {
 }
 
 #[test]
+fn a_profile_without_execveat_still_lets_a_container_start() {
+    let mut rule = LinuxSyscall::default();
+    rule.set_names(vec!["execve".into()]).set_action(LinuxSeccompAction::ScmpActAllow);
+    let mut profile = LinuxSeccomp::default();
+    profile.set_default_action(LinuxSeccompAction::ScmpActErrno).set_syscalls(Some(vec![rule.clone()]));
+    let verdict = |profile: &LinuxSeccomp| {
+        run(&compile(profile).unwrap().program, ARCH, number("execveat").unwrap(), [0; 6])
+    };
+    assert_eq!(verdict(&profile), ALLOW);
+    let mut refused = LinuxSyscall::default();
+    refused.set_names(vec!["execveat".into()]).set_action(LinuxSeccompAction::ScmpActErrno);
+    profile.set_syscalls(Some(vec![rule, refused]));
+    assert_eq!(verdict(&profile), errno(libc::EPERM));
+}
+
+#[test]
 fn foreign_and_future_calls_are_not_let_through() {
     let filter = compile(&profile(&Default::default()).unwrap()).unwrap();
     assert_eq!(run(&filter.program, 0x4000_0003, 1, [0; 6]), 0x8000_0000, "i386");

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use oci_spec::runtime::{LinuxCapabilities, Spec};
+use oci_spec::runtime::{LinuxCapabilities, LinuxResources, Spec};
 use runtime::defaults::{Request, spec};
 use runtime::{Cgroup, Console, ExecLaunch, Launch, Overlay, Process, Rootfs, StartError};
 use tempfile::TempDir;
@@ -143,6 +143,26 @@ impl Env {
         };
         let launch = Launch { spec, rootfs: &rootfs, stdio, console, cgroup, netlink: &[], init: self.init };
         Ok((runtime::start(&launch)?.release()?, stdout, stderr))
+    }
+
+    /// What a start would do.
+    pub fn plan(&self, request: Request) -> Vec<String> {
+        let (spec, rootfs) = (spec(request).unwrap(), self.rootfs());
+        let cgroup = Cgroup::create(&self.id, &LinuxResources::default()).unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let stdio = [null.as_fd(); 3];
+        let launch = Launch {
+            spec: &spec,
+            rootfs: &rootfs,
+            stdio,
+            console: None,
+            cgroup: &cgroup,
+            netlink: &[],
+            init: false,
+        };
+        let steps = runtime::plan(&launch).unwrap().steps().collect();
+        cgroup.remove().unwrap();
+        steps
     }
 
     /// Runs a container to its end.
