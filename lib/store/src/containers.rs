@@ -42,6 +42,9 @@ pub struct State {
     pub exit: Option<ExitRecord>,
 }
 
+/// The two lines of a run are never longer.
+const MAX_RUN: usize = 64 << 10;
+
 /// A container that has no name yet: a directory in `tmp`, locked by its maker. Dropping it
 /// leaves the directory to the next sweep.
 #[must_use = "dropping it abandons the container"]
@@ -389,10 +392,8 @@ impl RunWatch {
         if !watched {
             self.unlock()?;
         }
-        let mut text = String::new();
-        let mut file = &self.0;
-        std::io::Seek::rewind(&mut file).context("read its run record")?;
-        std::io::Read::read_to_string(&mut file, &mut text).context("read its run record")?;
+        let text = crate::fs::read_small(&self.0, MAX_RUN).context("read its run record")?;
+        let text = String::from_utf8_lossy(&text);
         let mut lines = text.lines();
         let run: Run = serde_json::from_str(lines.next().unwrap_or_default())
             .map_err(|e| Error::because(Kind::Corrupt, "decode its run record", e))?;

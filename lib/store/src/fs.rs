@@ -1,7 +1,7 @@
 //! Reading and writing of places: whole or not at all.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -31,7 +31,7 @@ const USUAL_RECORD: usize = 12 << 10;
 const STALE: i64 = 60;
 
 /// No record of ours is larger; a larger one is damaged.
-const MAX_RECORD: u64 = 16 << 20;
+const MAX_RECORD: usize = 16 << 20;
 
 /// A file that has no name in the store yet. Dropping it throws the content away.
 #[must_use = "dropping a NewFile throws the content away; commit() keeps it"]
@@ -122,12 +122,8 @@ impl Store {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
             Err(e) => return Err(Error::io(format!("open {:?}", self.absolute(place)), e)),
         };
-        // Room for nearly all of them at once; read_to_end(3) would begin with 32 bytes.
-        let mut content = Vec::with_capacity(USUAL_RECORD);
-        File::from(fd)
-            .take(MAX_RECORD)
-            .read_to_end(&mut content)
-            .with_context(|| format!("read {:?}", self.absolute(place)))?;
+        let content =
+            read_small(&fd, MAX_RECORD).with_context(|| format!("read {:?}", self.absolute(place)))?;
         Ok(Some(content))
     }
 
@@ -279,6 +275,25 @@ impl Store {
     }
 }
 
+/// Reads a regular file from its beginning, up to `max` bytes. Nearly all records fit into one
+/// read, and a list reads two a container: none is spent on the size or on seeing the end twice.
+pub(crate) fn read_small(file: impl AsFd, max: usize) -> std::io::Result<Vec<u8>> {
+    let mut content: Vec<u8> = Vec::with_capacity(USUAL_RECORD);
+    loop {
+        let at = content.len() as u64;
+        let room = content.capacity() - content.len();
+        match rustix::io::pread(&file, rustix::buffer::spare_capacity(&mut content), at) {
+            // Less than there was room for is the end of a regular file (read(2)).
+            Ok(n) if n < room || content.len() >= max => break,
+            Ok(_) => content.reserve(content.len()),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    content.truncate(max);
+    Ok(content)
+}
+
 /// A name that nobody else picks: 16 random hexadecimal digits.
 pub(crate) fn random_name() -> String {
     let mut bytes = [0u8; 8];
@@ -315,5 +330,18 @@ mod tests {
         let taken = store.new_file(Area::Root).unwrap().commit_new(&place, Sync::Lazy).unwrap_err();
         assert_eq!(taken.kind(), Kind::Conflict);
         assert!(store.list(&layout::tmp_in(Area::Root)).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_small_file_is_read_whole_whatever_its_size() {
+        let mut file = tempfile::tempfile().unwrap();
+        for size in [0, 1, USUAL_RECORD - 1, USUAL_RECORD, USUAL_RECORD + 1, 100_000] {
+            file.set_len(0).unwrap();
+            std::io::Seek::rewind(&mut file).unwrap();
+            let content: Vec<u8> = (0..size).map(|n| u8::try_from(n % 251).unwrap()).collect();
+            file.write_all(&content).unwrap();
+            assert_eq!(read_small(&file, 1 << 20).unwrap(), content, "{size}");
+        }
+        assert_eq!(read_small(&file, 5000).unwrap().len(), 5000);
     }
 }
