@@ -14,9 +14,11 @@ mod limits;
 mod v1;
 mod v2;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use oci_spec::runtime::LinuxResources;
+use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
 use dir::Dir;
@@ -37,7 +39,7 @@ pub struct Cgroup {
     /// `longshore/ID` in v1 hierarchies.
     v1: Vec<v1::Group>,
     /// `tasks` of the shared devices group.
-    devices: Option<std::os::fd::OwnedFd>,
+    devices: Option<OwnedFd>,
 }
 
 impl Cgroup {
@@ -83,22 +85,26 @@ impl Cgroup {
     /// # Errors
     /// The kernel's reason.
     pub fn kill(&self) -> Result<()> {
-        if let Some(dir) = &self.v2
-            && dir.write("cgroup.kill", "1").is_ok()
-        {
-            return Ok(());
+        match &self.v2 {
+            Some(dir) if dir.write("cgroup.kill", "1").is_ok() => Ok(()),
+            _ => self.kill_each(),
         }
+    }
+
+    fn kill_each(&self) -> Result<()> {
         // A process that forks while we read is found in the next round; each round ends some.
         for _ in 0..100 {
             let pids = self.pids()?;
             if pids.is_empty() {
                 return Ok(());
             }
-            for pid in pids {
-                if let Ok(pidfd) = sys::pidfd::Pidfd::open(pid) {
-                    // Gone already is what we want.
-                    let _gone = pidfd.signal(libc::SIGKILL);
-                }
+            let all: Vec<_> = pids.into_iter().filter_map(|pid| Pidfd::open(pid).ok()).collect();
+            for process in &all {
+                // Gone already is what we want.
+                let _gone = process.signal(libc::SIGKILL);
+            }
+            for process in &all {
+                process.ended_within(Some(1000)).map_err(|e| Error::io("wait for a killed process", e))?;
             }
         }
         Err(Error::new(Kind::Conflict, format!("kill container {:?}: processes keep appearing", self.id)))
@@ -126,16 +132,18 @@ impl Cgroup {
             return Ok(());
         }
         self.kill()?;
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
-        while std::time::Instant::now() < patience {
+        let patience = Instant::now() + Duration::from_secs(5);
+        let mut pause = Duration::from_micros(50);
+        while Instant::now() < patience {
             if let Some(dir) = &self.v2 {
                 dir.wait_until_empty(patience)?;
             }
             if self.remove_all()? {
                 return Ok(());
             }
-            // The last process is dead but not reaped yet.
-            std::thread::yield_now();
+            // The last process is dead but not reaped yet, which no event tells.
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(10));
         }
         Err(Error::new(Kind::Conflict, format!("remove cgroup of {:?}: processes do not end", self.id)))
     }
@@ -212,6 +220,28 @@ fn check_id(id: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_killed_also_one_by_one_and_then_removed() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skip: needs root");
+            return;
+        }
+        let group =
+            Cgroup::create(&format!("test-unit-{}", std::process::id()), &LinuxResources::default()).unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        for dir in group.v1.iter().map(|group| &group.dir).chain(&group.v2) {
+            dir.write("cgroup.procs", &child.id().to_string()).unwrap();
+        }
+        assert_eq!(group.pids().unwrap(), [child.id().cast_signed()]);
+        group.kill_each().unwrap();
+        // Not reaped yet: nobody may have to wait for that.
+        assert_eq!(group.pids().unwrap().len(), 0);
+        let reaper = std::thread::spawn(move || child.wait());
+        group.remove().unwrap();
+        assert!(!reaper.join().unwrap().unwrap().success());
+        assert!(group.pids().unwrap().is_empty() && !group.oom_killed());
+    }
 
     #[test]
     fn an_id_cannot_leave_its_directory() {

@@ -108,7 +108,8 @@ fn inherit_cpuset(root: &Dir, above: &Dir) -> Result<()> {
 /// All containers share one group of the devices controller: its rules are the same for all.
 fn confine(root: &Dir) -> Result<OwnedFd> {
     let Some(hierarchy) = root.controller("devices")? else {
-        return Err(Error::new(Kind::Unsupported, "the host has no \"devices\" controller"));
+        return Err(Error::new(Kind::Unsupported, "the host has no \"devices\" controller")
+            .hint("it is looked for in /sys/fs/cgroup/devices"));
     };
     let (dir, _) = hierarchy.ensure(CONFINED)?;
     // Written anew unless it is exactly there: a tool that was killed between two rules leaves a
