@@ -121,6 +121,31 @@ fn a_bind_shows_the_hosts_files_and_read_only_means_all_of_it() {
 }
 
 #[test]
+fn read_only_holds_also_for_what_is_mounted_below_the_source() {
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount as mount_here, mount_change};
+    let Some(env) = Env::new() else { return };
+    let site = env.dir.path().join("site");
+    fs::create_dir_all(site.join("sub")).unwrap();
+    // A mount namespace for this thread, so that the machine does not see the mount. Shared, as systemd
+    // makes the root of most machines.
+    rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS).unwrap();
+    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
+    mount_here("none", &site.join("sub"), "tmpfs", MountFlags::empty(), c"").unwrap();
+    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::SHARED).unwrap();
+    let before = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+    let mut asked =
+        Env::request("touch /ro/sub/x 2>&1; touch /rw/sub/y && mount -t tmpfs none /rw/sub && echo mounted");
+    asked.cap_add = vec!["SYS_ADMIN".into()];
+    asked.mounts =
+        vec![mount("/ro", "bind", &site, &["rbind", "ro"]), mount("/rw", "bind", &site, &["rbind"])];
+    let output = env.run(asked);
+    assert_eq!(output.stdout, "touch: /ro/sub/x: Read-only file system\nmounted\n", "{output:?}");
+    assert!(site.join("sub/y").exists());
+    let after = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+    assert_eq!(before, after, "what is mounted inside does not travel out");
+}
+
+#[test]
 fn a_missing_source_and_a_file_over_a_directory_are_told_apart() {
     let Some(env) = Env::new() else { return };
     let mut asked = Env::request("true");
