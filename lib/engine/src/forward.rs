@@ -49,14 +49,23 @@ pub fn unforward(store: &Store, id: &str, selectors: &[HostPort]) -> Result<()> 
             return Err(Error::new(Kind::NotFound, format!("it has not published port {}", selector.port)));
         }
     }
-    let ends = |port: &Forward| selectors.iter().any(|selector| selector.matches(port));
-    if store.state(id)?.status == Status::Running {
-        for port in known.iter().filter(|port| ends(port)) {
+    let ends = |port: &&Forward| selectors.iter().any(|selector| selector.matches(port));
+    let runs = store.state(id)?.status == Status::Running;
+    for port in known.iter().filter(ends) {
+        if runs {
             net::unpublish(store, id, port)?;
         }
+        forget(&mut record.ports, port);
     }
-    record.ports.retain(|port| !ends(port));
     store.update_record(&lock, &record)
+}
+
+/// Takes a port out of those of every start: itself, or what it was chosen for.
+fn forget(kept: &mut Vec<Forward>, ended: &Forward) {
+    let itself = kept.iter().position(|port| port == ended);
+    if let Some(at) = itself.or_else(|| kept.iter().position(|port| port.stands_for(ended))) {
+        kept.remove(at);
+    }
 }
 
 /// The ports that a container publishes: those that work if it runs, else those of the next start.
@@ -76,4 +85,24 @@ fn ports(store: &Store, record: &Record) -> Result<Vec<Forward>> {
 
 fn same_host_port(a: &Forward, b: &Forward) -> bool {
     (a.host_ip, a.host_port, a.proto) == (b.host_ip, b.host_port, b.proto)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::port::parse;
+
+    #[test]
+    fn a_port_that_was_chosen_at_the_start_is_not_chosen_again_after_it_was_ended() {
+        let all = |texts: &[&str]| texts.iter().flat_map(|t| parse(t).unwrap()).collect::<Vec<_>>();
+        let mut kept = all(&["80", "8000-8010:80", "81", "9000:80"]);
+        forget(&mut kept, &parse("8003:80").unwrap()[0]);
+        // Both the first and the second could have become that one: which does not matter.
+        assert_eq!(kept.len(), 3);
+        forget(&mut kept, &parse("9000:80").unwrap()[0]);
+        assert!(!kept.contains(&parse("9000:80").unwrap()[0]), "{kept:?}");
+        forget(&mut kept, &parse("40000:81").unwrap()[0]);
+        forget(&mut kept, &parse("8004:80").unwrap()[0]);
+        assert!(kept.is_empty(), "{kept:?}");
+    }
 }

@@ -97,6 +97,17 @@ impl Forward {
         }
     }
 
+    /// Whether a start may make `chosen` of this one, whose port on the host is left open.
+    #[must_use]
+    pub fn stands_for(&self, chosen: &Self) -> bool {
+        let in_range = match self.host_port_max {
+            Some(max) => (self.host_port..=max).contains(&chosen.host_port),
+            None => self.host_port == 0 || self.host_port == chosen.host_port,
+        };
+        let inside = |f: &Self| (f.host_ip, f.container_port, f.proto);
+        in_range && inside(self) == inside(chosen)
+    }
+
     /// The host's side as an error names it and as [`HostPort`] takes it: `8080/tcp`,
     /// `127.0.0.1:8080/tcp`.
     #[must_use]
@@ -327,6 +338,15 @@ mod tests {
         for bad in ["", "x", "8080:80", "8080/x", "1.2.3:80"] {
             assert!(bad.parse::<HostPort>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_open_port_stands_for_what_was_chosen() {
+        let stands =
+            |open: &str, chosen: &str| parse(open).unwrap()[0].stands_for(&parse(chosen).unwrap()[0]);
+        assert!(stands("80", "32768:80") && stands("8000-8010:80", "8010:80") && stands("1:80", "1:80"));
+        assert!(!stands("80", "32768:81") && !stands("8000-8010:80", "8011:80") && !stands("1:80", "2:80"));
+        assert!(!stands("80", "32768:80/udp") && !stands("127.0.0.1::80", "32768:80"));
     }
 
     #[test]
