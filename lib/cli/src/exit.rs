@@ -73,9 +73,20 @@ fn usage_error(err: &clap::Error, status: u8) -> ExitCode {
         report(&anyhow::anyhow!("option {option:?}: not supported yet"));
         return ExitCode::from(status);
     }
-    // Nobody is left to tell if the stream is closed.
-    drop(err.print());
-    ExitCode::from(if err.use_stderr() { status } else { 0 })
+    if !err.use_stderr() {
+        drop(err.print()); // help or version; nobody is left to tell if the stream is closed
+        return ExitCode::SUCCESS;
+    }
+    let err = Error::new(Kind::Invalid, what_is_wrong(&err.to_string()));
+    report(&err.hint(format!("{} --help lists the options", tool_name())).into());
+    ExitCode::from(status)
+}
+
+/// The first paragraph of clap's message in one line: what is wrong, and about which arguments.
+fn what_is_wrong(message: &str) -> String {
+    let first = message.strip_prefix("error: ").unwrap_or(message);
+    let first = first.split("\n\n").next().unwrap_or(first);
+    first.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Prints an error as `tool: outer: inner: cause`, then its hints. The only place that does.

@@ -77,9 +77,25 @@ impl Operands {
         verb: &str,
         mut act: impl FnMut(&str) -> types::Result<Option<String>>,
     ) -> anyhow::Result<Exit> {
+        self.each_begun(verb, |_| Ok(()), |name, ()| act(name))
+    }
+
+    /// As [`Operands::each_some`], for what takes a while: begins it for all objects before it
+    /// finishes it for the first.
+    ///
+    /// # Errors
+    /// As [`Operands::each`].
+    pub fn each_begun<T>(
+        &self,
+        verb: &str,
+        mut begin: impl FnMut(&str) -> types::Result<T>,
+        mut finish: impl FnMut(&str, T) -> types::Result<Option<String>>,
+    ) -> anyhow::Result<Exit> {
+        let names = self.read()?;
+        let begun: Vec<_> = names.iter().map(|name| begin(name)).collect();
         let mut exit = Exit::Ok;
-        for name in self.read()? {
-            match act(&name) {
+        for (name, begun) in names.iter().zip(begun) {
+            match begun.and_then(|begun| finish(name, begun)) {
                 Ok(Some(line)) => writeln!(io::stdout(), "{line}").context("write standard output")?,
                 Ok(None) => {}
                 Err(err) => {

@@ -40,5 +40,5 @@ pub use list::{Found, Wanted, list};
 pub use logs::{LogOptions, logs};
 pub use remove::{discard, remove};
 pub use start::{Attach, Outcome, start};
-pub use stop::{kill, stop, wait};
+pub use stop::{Stopping, begin_stop, kill, wait};
 pub use view::inspect;

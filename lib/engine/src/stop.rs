@@ -1,5 +1,7 @@
 //! Ending containers, and waiting for their end.
 
+use std::time::{Duration, Instant};
+
 use store::{Status, Store};
 use sys::pidfd::Pidfd;
 use types::{Context, Error, Kind, Result};
@@ -7,35 +9,56 @@ use types::{Context, Error, Kind, Result};
 use crate::release;
 use crate::signals::{self, Hearing};
 
-/// Stops a container: its stop signal, then SIGKILL after the time that it has. Returns when
-/// nothing is left of the run. A container that does not run is stopped already.
+/// A container that was told to stop.
+#[derive(Debug)]
+pub struct Stopping {
+    id: String,
+    /// Its first process, and when it is killed: `None` for never.
+    process: Option<(Pidfd, Option<Instant>)>,
+}
+
+/// Tells a container to stop, by its stop signal. One that does not run is stopped already.
 ///
 /// A first process that has no handler for the signal would never notice it (pid_namespaces(7));
 /// it is killed at once instead of after the wait.
 ///
 /// # Errors
 /// If the container is not there, or the kernel refuses.
-pub fn stop(store: &Store, id: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<()> {
+pub fn begin_stop(store: &Store, id: &str, signal: Option<i32>, timeout: Option<i64>) -> Result<Stopping> {
     let record = store.record(id)?;
     store.request_stop(id)?; // before the look: a restart from now on sees it
     let state = store.state(id)?;
-    let (Status::Running, Some(run)) = (state.status, state.run) else { return settle(store, id) };
+    let stopped = Stopping { id: id.to_owned(), process: None };
+    let (Status::Running, Some(run)) = (state.status, state.run) else { return Ok(stopped) };
     let process = match signals::open(&run) {
         Ok(process) => process,
-        Err(e) if e.kind() == Kind::NotFound => return settle(store, id),
+        Err(e) if e.kind() == Kind::NotFound => return Ok(stopped),
         Err(e) => return Err(e),
     };
     let signal = signal.unwrap_or(record.stop_signal);
-    let seconds = timeout.unwrap_or(record.stop_timeout);
     let deaf = signals::is_fatal(signal) && signals::hearing(run.pid, signal) == Hearing::Deaf;
-    if !deaf {
-        signals::send(&process, signal)?;
+    signals::send(&process, if deaf { libc::SIGKILL } else { signal })?;
+    // A negative number of seconds is for ever.
+    let grace = u64::try_from(timeout.unwrap_or(record.stop_timeout)).ok().map(Duration::from_secs);
+    let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+    Ok(Stopping { process: Some((process, deadline)), ..stopped })
+}
+
+impl Stopping {
+    /// Waits until nothing is left of the run; kills the container when its time is over.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn finish(self, store: &Store) -> Result<()> {
+        if let Some((process, deadline)) = self.process {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if !ends_within(&process, left)? {
+                signals::send(&process, libc::SIGKILL)?;
+                ends_within(&process, None)?;
+            }
+        }
+        settle(store, &self.id)
     }
-    if deaf || !ends_within(&process, seconds)? {
-        signals::send(&process, libc::SIGKILL)?;
-    }
-    ends_within(&process, -1)?;
-    settle(store, id)
 }
 
 /// Sends a signal to the first process.
@@ -53,7 +76,7 @@ pub fn kill(store: &Store, id: &str, signal: i32) -> Result<()> {
     }
     signals::send(&process, signal)?;
     if signal == libc::SIGKILL {
-        ends_within(&process, -1)?;
+        ends_within(&process, None)?;
         settle(store, id)?;
     }
     Ok(())
@@ -72,7 +95,7 @@ pub fn wait(store: &Store, id: &str) -> Result<Option<i32>> {
             return Ok(state.exit.map(|exit| exit.code));
         };
         if let Ok(process) = signals::open(&run) {
-            ends_within(&process, -1)?;
+            ends_within(&process, None)?;
         }
         watch.wait()?;
     }
@@ -91,11 +114,10 @@ fn settle(store: &Store, id: &str) -> Result<()> {
     if watch.state()?.status == Status::Lost { release::release(store, id, None) } else { Ok(()) }
 }
 
-/// Returns whether a process ends within so many seconds; -1 waits for ever.
-fn ends_within(process: &Pidfd, seconds: i64) -> Result<bool> {
-    // Rounded down to 24 days, which nobody will wait.
-    let limit =
-        u64::try_from(seconds).ok().map(|s| u32::try_from(s.saturating_mul(1000)).unwrap_or(i32::MAX as u32));
+/// Returns whether a process ends within this time; without one it is waited for.
+fn ends_within(process: &Pidfd, limit: Option<Duration>) -> Result<bool> {
+    // What does not fit is 49 days, which nobody will wait.
+    let limit = limit.map(|limit| u32::try_from(limit.as_millis()).unwrap_or(u32::MAX));
     process.ended_within(limit).context("wait for its process")
 }
 

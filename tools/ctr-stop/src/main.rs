@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 /// Stop containers
 ///
-/// Sends each container its stop signal and, if it has not ended after a while,
-/// SIGKILL. Returns when nothing is left of the run. A container whose first
+/// Sends all containers their stop signals and, to those that have not ended
+/// after a while, SIGKILL. Returns when nothing is left of the run. A container whose first
 /// process has no handler for the signal is killed at once: it would never
 /// notice the signal. Prints each name when done.
 #[derive(Debug, clap::Parser)]
@@ -30,9 +30,9 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let store = args.store.open()?;
     let signal = args.signal.as_deref().map(types::signal::parse).transpose()?;
-    args.containers.each("stop", |name| {
-        let id = store.find_container(name)?;
-        engine::stop(&store, &id, signal, args.timeout)?;
-        Ok(name.to_owned())
-    })
+    args.containers.each_begun(
+        "stop",
+        |name| engine::begin_stop(&store, &store.find_container(name)?, signal, args.timeout),
+        |name, stopping| stopping.finish(&store).map(|()| Some(name.to_owned())),
+    )
 }
