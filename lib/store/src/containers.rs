@@ -46,14 +46,24 @@ pub struct State {
 const MAX_RUN: usize = 64 << 10;
 
 /// A container that has no name yet: a directory in `tmp`, locked by its maker. Dropping it
-/// leaves the directory to the next sweep.
-#[must_use = "dropping it abandons the container"]
+/// removes the directory; that of a killed maker is left to the next sweep.
+#[must_use = "dropping it removes the container"]
 #[derive(Debug)]
 pub struct Staging<'s> {
     store: &'s Store,
     place: Place,
-    lock: LockedDir,
+    /// Until it is a container.
+    lock: Option<LockedDir>,
     id: String,
+}
+
+impl Drop for Staging<'_> {
+    fn drop(&mut self) {
+        if self.lock.is_some() {
+            // What cannot be removed now is removed by the next sweep.
+            self.store.delete(&self.place).unwrap_or_default();
+        }
+    }
 }
 
 /// The lock of the record of a run, held by its monitor while the run lasts.
@@ -84,7 +94,7 @@ impl Staging<'_> {
     ///
     /// # Errors
     /// `Conflict` if the name is taken.
-    pub fn commit(self, record: &Record, config: &[u8], sync: Sync) -> Result<LockedDir> {
+    pub fn commit(mut self, record: &Record, config: &[u8], sync: Sync) -> Result<LockedDir> {
         self.store.claim_name(&record.name, &self.id)?;
         let done = (|| {
             let content = if sync == Sync::Durable { Sync::Content } else { Sync::Lazy };
@@ -98,7 +108,7 @@ impl Staging<'_> {
             self.store.remove(&layout::name(&record.name))?;
             return Err(err);
         }
-        Ok(self.lock)
+        self.lock.take().ok_or_else(|| Error::new(Kind::Conflict, "the container is made already"))
     }
 }
 
@@ -116,7 +126,7 @@ impl Store {
                 .map_err(std::io::Error::from)
                 .with_context(|| format!("make {:?}", self.absolute(&place.join(dir))))?;
         }
-        Ok(Staging { store: self, place, lock, id: id.to_owned() })
+        Ok(Staging { store: self, place, lock: Some(lock), id: id.to_owned() })
     }
 
     fn claim_name(&self, wanted: &str, id: &str) -> Result<()> {
@@ -344,6 +354,18 @@ impl Store {
             Some(trash) => self.delete(&trash),
             None => Ok(()),
         }
+    }
+
+    /// Takes a container away whose record cannot be read; its name is found by its id.
+    pub fn remove_damaged(&self, _lock: &LockedDir, id: &str) -> Result<()> {
+        let trash = self.set_aside(&layout::container(id))?;
+        for name in self.list(&layout::names())? {
+            let place = layout::name(&name);
+            if self.claimed(&place)?.as_deref() == Some(id) {
+                self.remove(&place)?;
+            }
+        }
+        trash.map_or(Ok(()), |trash| self.delete(&trash))
     }
 
     pub(crate) fn exists(&self, place: &Place) -> bool {
