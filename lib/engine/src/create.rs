@@ -78,10 +78,7 @@ fn record(request: &Request, image: &Image, config: &ImageConfiguration, id: &st
         id: id.to_owned(),
         name: String::new(),
         created: clock::now(),
-        image: request
-            .image
-            .parse::<types::reference::ImageRef>()
-            .map_or_else(|_| request.image.clone(), |r| r.familiar()),
+        image: request.image.clone(),
         image_id: image.id,
         manifest: image.manifest,
         layers: image.layers.clone(),

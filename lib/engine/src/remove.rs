@@ -19,7 +19,14 @@ pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()>
         Err(e) if e.kind() == Kind::NotFound && force => return Ok(()), // `--rm` was quicker
         other => other?,
     };
-    let record = store.record(id)?;
+    let record = match store.record(id) {
+        // Whatever it was, it is not wanted any more.
+        Err(e) if e.kind() == Kind::Corrupt && force => {
+            release::release(store, id, None)?;
+            return store.remove_damaged(&lock, id);
+        }
+        other => other?,
+    };
     if matches!(store.state(id)?.status, Status::Running | Status::Restarting) {
         return Err(Error::new(Kind::Conflict, "it is running").hint("stop it first, or use -f"));
     }

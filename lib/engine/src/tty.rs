@@ -36,7 +36,8 @@ impl Raw {
         let old = tcgetattr(io::stdin()).ok()?;
         let mut raw = old.clone();
         raw.make_raw();
-        tcsetattr(io::stdin(), OptionalActions::Flush, &raw).ok()?;
+        // Not flushed: what was typed while the tool started is for the container too.
+        tcsetattr(io::stdin(), OptionalActions::Drain, &raw).ok()?;
         Some(Self(old))
     }
 }

@@ -24,7 +24,7 @@ pub struct Record {
     pub name: String,
     /// RFC 3339, UTC.
     pub created: String,
-    /// The image as the user named it, in familiar form.
+    /// The image as the user named it.
     pub image: String,
     /// Digest of the image's configuration.
     pub image_id: Digest,
