@@ -33,7 +33,7 @@ gives "it has an address on the bridge" "1" ctr-exec web sh -c 'ip -4 -o addr sh
 gives "what is executed is in the cgroup of the container" "0::/" ctr-exec web cat /proc/self/cgroup
 ends "a port is added while it runs" 0 net-forward web 8081:80
 holds "and answers" 'wget -q -O- http://127.0.0.1:8081 | grep -q page'
-gives "a directory is mounted while it runs" "yes" sh -c 'mkdir -p /tmp/site; echo yes >/tmp/site/file; vol-bind web /tmp/site:/mnt >/dev/null && ctr-exec web cat /mnt/file'
+gives "a directory is mounted while it runs" "yes" sh -c 'mkdir -p /disk/site; echo yes >/disk/site/file; vol-bind web /disk/site:/mnt >/dev/null && ctr-exec web cat /mnt/file'
 ends "it stops" 0 ctr-stop web
 holds "its port is closed" '! wget -q -T 2 -O- http://127.0.0.1:8080 2>/dev/null'
 holds "its veth is gone" '[ -z "$(ip -o link | grep veth)" ]'

@@ -58,8 +58,7 @@ for program in "${programs[@]}"; do
     strip "$root/usr/bin/${program##*/}"
     ldd "$program" 2>/dev/null | grep -o '/[^ ]*' || true
 done | sort -u | while read -r library; do
-    cp -L --parents "$library" "$root/" # the place that the program looks in
-    ln -sf "$library" "$root/lib/" 2>/dev/null || true
+    cp -L --parents "$library" "$root/" # to the place that the program looks in
 done
 for module in overlay veth bridge nf_tables nft_chain_nat nft_nat nft_masq nft_redir nft_ct nft_fib nft_fib_inet \
     nft_fib_ipv4 nft_fib_ipv6 nft_reject_inet nf_conntrack virtio_pci virtio_blk ext4 crc32c_generic; do
@@ -86,11 +85,12 @@ done
 $sudo env CONTAINERS_REGISTRIES_CONF="$work/registries.conf" LONGSHORE_ROOT="$store" LONGSHORE_RUN="$work/run" \
     "$target/debug/img-pull" -q busybox >/dev/null
 truncate -s 256M "$work/disk"
-$sudo /sbin/mke2fs -q -t ext4 -O ^has_journal -d "$work/disk.d" "$work/disk"
+$sudo /sbin/mke2fs -q -t ext4 -d "$work/disk.d" "$work/disk"
 [ -z "$sudo" ] || $sudo chown "$(id -u)" "$work/disk"
 
 started=$(date +%s)
-timeout --foreground 170 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -smp 2 -m 1024 \
+# About a minute on an idle machine; a busy one gets its time.
+timeout --foreground 420 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -M q35 -smp 2 -m 1024 \
     -nographic -no-user-config -nodefaults -serial stdio -monitor none -net none \
     -kernel "$kernel/tree/boot/vmlinuz-$release" -initrd "$work/initramfs" \
     -append "console=ttyS0 quiet panic=-1 loglevel=3 systemd.unified_cgroup_hierarchy=1" \

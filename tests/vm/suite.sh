@@ -9,13 +9,13 @@ failed=0
 good() { echo "ok: $1"; passed=$((passed + 1)); }
 bad() { echo "FAILED: $1"; failed=$((failed + 1)); shift; printf '%s\n' "$@" | sed 's/^/    /'; }
 
-# The first line that a command prints, and its status.
+# What a command that succeeds prints.
 gives() { # SENTENCE EXPECTED COMMAND...
     sentence=$1 expected=$2
     shift 2
     actual=$("$@" 2>/tmp/stderr)
     status=$?
-    if [ "$actual" = "$expected" ]; then good "$sentence"
+    if [ "$status" = 0 ] && [ "$actual" = "$expected" ]; then good "$sentence"
     else bad "$sentence" "$*: status $status" "expected: $expected" "actual:   $actual" "$(cat /tmp/stderr)"; fi
 }
 ends() { # SENTENCE STATUS COMMAND...
