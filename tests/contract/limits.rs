@@ -14,13 +14,17 @@ fn sources(below: &str) -> Vec<(String, String)> {
             let beside = |n: &std::ffi::OsStr| n == "tests" || n == "examples" || n == "benches";
             if path.is_dir() && !path.file_name().is_some_and(beside) {
                 todo.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
+            } else if path.extension().is_some_and(|e| e == "rs") && !is_test(&path) {
                 found.push((short(&path), before_tests(&fs::read_to_string(&path).unwrap())));
             }
         }
     }
     found.sort();
     found
+}
+
+fn is_test(path: &Path) -> bool {
+    path.file_stem().is_some_and(|name| name == "tests" || name.to_string_lossy().ends_with("_tests"))
 }
 
 fn short(path: &Path) -> String {
@@ -84,10 +88,20 @@ fn only_one_module_spells_a_path_of_the_store() {
     files.extend(sources("tools"));
     files.retain(|(path, _)| path != "lib/store/src/layout.rs");
     // Not all words of the layout are unmistakable; these are.
-    let words =
-        ["\"blobs/", "\"containers/", "\"layers/", "\"volumes/", "/var/lib/longshore/", "/run/longshore/"];
-    let mut found = lines_with(&files, &words);
-    found.retain(|line| !line.contains("_tests.rs") && !line.contains("/tests"));
+    let words = [
+        "blobs/sha256/",
+        "layers/sha256/",
+        "containers/{",
+        "volumes/{",
+        "\"record.json\"",
+        "\"run.jsonl\"",
+        "\"layer.json\"",
+        "\"volume.json\"",
+        "\"store.json\"",
+        "/var/lib/longshore/",
+        "/run/longshore/",
+    ];
+    let found = lines_with(&files, &words);
     assert!(found.is_empty(), "paths of the store outside lib/store/src/layout.rs:\n{}", found.join("\n"));
 }
 
@@ -105,7 +119,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 #[test]
 fn the_main_file_of_a_tool_is_short() {
     for (path, text) in sources("tools") {
-        let lines = text.lines().count();
-        assert!(lines <= 100, "{path} has {lines} lines: what it does belongs into a library");
+        // Without comments and blank lines. About sixty is meant; past a hundred it is no main any more.
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("//")).count();
+        assert!(lines <= 110, "{path} has {lines} lines of code: what it does belongs into a library");
     }
 }

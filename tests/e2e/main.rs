@@ -1,5 +1,7 @@
 //! The tools as their users know them: the chapters of the course, then what can go wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 /// Returns from a test, loudly and counted, if the machine lacks something.
 macro_rules! needs {
     ($($need:ident),+) => {
@@ -9,4 +11,17 @@ macro_rules! needs {
     };
 }
 
+mod bad_input;
+mod crash;
+mod examples;
+mod exec;
 mod harness;
+mod list;
+mod look;
+mod network;
+mod pipes;
+mod pull;
+mod records;
+mod run;
+mod share;
+mod stop;

@@ -31,6 +31,12 @@ impl Machine {
         machine
     }
 
+    /// The network that a process, such as the first one of a container, is in.
+    #[must_use]
+    pub fn of_process(pid: u32) -> Self {
+        Self { ns: File::open(format!("/proc/{pid}/ns/net")).unwrap() }
+    }
+
     /// Another machine on a cable to this one: 192.0.2.1 here, 192.0.2.2 there.
     pub(crate) fn lan(&self) -> Self {
         let other = Self::new();
