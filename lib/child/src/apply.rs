@@ -75,6 +75,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::Setns { fd, flags } => call::setns(*fd, *flags),
         Op::Unshare(flags) => call::unshare(*flags),
         Op::NewSession => call::setsid(),
+        Op::DieWithParent => call::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0),
         Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Op::OomScore(value) => oom_score(value.as_ref()),
         Op::Gate(fd) => gate(*fd),

@@ -38,6 +38,8 @@ pub fn exec(store: &Store, id: &str, request: &ExecRequest, attach: &Attach) -> 
         stdio: streams.theirs(),
         console: streams.console.as_ref(),
         cgroup: &cgroup,
+        // One with a terminal is hung up on instead (SIGHUP), since the user may leave it running.
+        dies_with_caller: !request.tty && !matches!(attach, Attach::Detached),
     });
     match (started, attach) {
         (Err(e), _) if e.error.kind() == Kind::Conflict => Err(e.error),

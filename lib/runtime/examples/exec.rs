@@ -59,6 +59,7 @@ fn main() {
             stdio: [null.as_fd(), null.as_fd(), null.as_fd()],
             console: None,
             cgroup: &cgroup,
+            dies_with_caller: false,
         })
         .unwrap();
         let t2 = Instant::now();

@@ -29,6 +29,8 @@ pub struct ExecLaunch<'a> {
     pub console: Option<&'a Console>,
     /// The container's groups.
     pub cgroup: &'a Cgroup,
+    /// The program is killed when the caller ends, in whatever way.
+    pub dies_with_caller: bool,
 }
 
 /// Namespaces that the new process enters by itself. The pid namespace is entered by being born in it.
@@ -105,6 +107,9 @@ fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Res
     draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags: ENTERED });
     let ends = identity::Ends { stdio: launch.stdio, terminal: launch.console.is_some(), report };
     identity::plan(process, launch.seccomp, &ends, &mut draft)?;
+    if launch.dies_with_caller {
+        draft.push(Step::DieWithParent);
+    }
     let mut plan = Plan::finish(0, draft, process, false)?;
     keep.extend(plan.fds());
     plan.steps.insert(closing, Step::Close(all_but(keep)));

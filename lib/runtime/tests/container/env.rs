@@ -240,6 +240,7 @@ impl Running {
             },
             console: console.as_ref(),
             cgroup: &self.cgroup,
+            dies_with_caller: false,
         });
         drop((out, err));
         let child = child?;
