@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use common::{HOST, World, id, open, record};
+use common::{HOST, World, id, needs_root, open, record};
 use types::Kind;
 use types::port::parse;
 
@@ -18,6 +18,7 @@ fn refusal(world: &World, n: u32, ports: &str) -> (Kind, String) {
 
 #[test]
 fn thirty_two_leases_at_once_are_thirty_two_addresses() {
+    needs_root!();
     let world = World::new();
     let addresses: BTreeSet<Ipv4Addr> = world.host.run(|| {
         let ns = std::fs::File::open("/proc/thread-self/ns/net").unwrap();
@@ -44,6 +45,7 @@ fn thirty_two_leases_at_once_are_thirty_two_addresses() {
 
 #[test]
 fn addresses_are_taken_round_the_ones_in_use_until_none_is_left() {
+    needs_root!();
     let world = World::new();
     // Nothing else than 192.168.200.0/24 is free.
     world.host.sh("ip route add unreachable 10.0.0.0/8
@@ -72,6 +74,7 @@ fn addresses_are_taken_round_the_ones_in_use_until_none_is_left() {
 
 #[test]
 fn a_taken_port_is_refused_with_the_name_of_who_has_it() {
+    needs_root!();
     let world = World::new();
     let store = open(world.dir.path());
     let _locks = [record(&store, &id(1), "web"), record(&store, &id(2), "other")];
@@ -114,6 +117,7 @@ fn a_taken_port_is_refused_with_the_name_of_who_has_it() {
 
 #[test]
 fn a_port_of_a_container_that_did_not_give_it_back_is_free() {
+    needs_root!();
     let world = World::new();
     let store = open(world.dir.path());
     let lock = record(&store, &id(1), "dead");
@@ -141,6 +145,7 @@ fn a_port_of_a_container_that_did_not_give_it_back_is_free() {
 
 #[test]
 fn a_free_port_is_chosen_where_that_was_asked_for() {
+    needs_root!();
     let world = World::new();
     let store = open(world.dir.path());
     let _locks = [record(&store, &id(1), "a"), record(&store, &id(2), "b")];
@@ -161,6 +166,7 @@ fn a_free_port_is_chosen_where_that_was_asked_for() {
 
 #[test]
 fn what_is_released_is_gone_from_the_kernel_and_from_the_store() {
+    needs_root!();
     let world = World::new();
     let store = open(world.dir.path());
     let one = world.container(&id(1));
@@ -187,6 +193,7 @@ fn what_is_released_is_gone_from_the_kernel_and_from_the_store() {
 
 #[test]
 fn a_released_address_is_found_again_by_its_container_and_not_given_to_the_next() {
+    needs_root!();
     let world = World::new();
     world.host.run(|| {
         let store = world.store();
@@ -201,6 +208,7 @@ fn a_released_address_is_found_again_by_its_container_and_not_given_to_the_next(
 
 #[test]
 fn a_claim_that_a_killed_tool_left_half_made_is_completed_or_undone() {
+    needs_root!();
     let world = World::new();
     let store = open(world.dir.path());
     let _locks = [record(&store, &id(1), "a"), record(&store, &id(2), "b")];

@@ -4,10 +4,11 @@
 
 mod common;
 
-use common::{HOST, PEER, World, id};
+use common::{HOST, PEER, World, id, needs_root};
 
 #[test]
 fn a_published_port_is_reached_from_everywhere_and_an_unpublished_one_is_not() {
+    needs_root!();
     let world = World::new();
     let web = world.container(&id(1));
     web.ns.serve("0.0.0.0:80", "web");
@@ -29,6 +30,7 @@ fn a_published_port_is_reached_from_everywhere_and_an_unpublished_one_is_not() {
 
 #[test]
 fn a_port_of_one_address_is_reached_by_that_alone() {
+    needs_root!();
     let world = World::new();
     let web = world.container(&id(1));
     web.ns.serve("0.0.0.0:80", "web");
@@ -52,6 +54,7 @@ fn a_port_of_one_address_is_reached_by_that_alone() {
 
 #[test]
 fn udp_and_tcp_of_one_number_are_two_ports() {
+    needs_root!();
     let world = World::new();
     let (web, dns) = (world.container(&id(1)), world.container(&id(2)));
     web.ns.serve("0.0.0.0:80", "web");
@@ -65,6 +68,7 @@ fn udp_and_tcp_of_one_number_are_two_ports() {
 
 #[test]
 fn a_client_that_sends_all_the_time_follows_the_port() {
+    needs_root!();
     use std::time::Duration;
     let world = World::new();
     let (one, two) = (world.container(&id(1)), world.container(&id(2)));
@@ -98,6 +102,7 @@ fn a_client_that_sends_all_the_time_follows_the_port() {
 
 #[test]
 fn containers_reach_each_other_the_world_and_published_ports() {
+    needs_root!();
     let world = World::new();
     let (web, other) = (world.container(&id(1)), world.container(&id(2)));
     web.ns.serve("0.0.0.0:80", "web");
@@ -121,6 +126,7 @@ fn containers_reach_each_other_the_world_and_published_ports() {
 
 #[test]
 fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
+    needs_root!();
     let world = World::new();
     let web = world.container(&id(1));
     let port = world.host.serve("127.0.0.1:0", "private");
@@ -147,6 +153,7 @@ fn a_container_does_not_reach_what_listens_on_the_hosts_loopback() {
 
 #[test]
 fn what_only_passes_through_the_host_goes_where_it_was_sent() {
+    needs_root!();
     let world = World::new();
     let web = world.container(&id(1));
     web.ns.serve("0.0.0.0:80", "web");
@@ -170,6 +177,7 @@ fn what_only_passes_through_the_host_goes_where_it_was_sent() {
 
 #[test]
 fn an_ended_publication_ends_for_new_connections() {
+    needs_root!();
     let world = World::new();
     let web = world.container(&id(1));
     web.ns.serve("0.0.0.0:80", "web");
@@ -182,6 +190,7 @@ fn an_ended_publication_ends_for_new_connections() {
 
 #[test]
 fn a_container_can_speak_the_moment_it_is_connected() {
+    needs_root!();
     let world = World::new();
     for n in 1..=8 {
         let begin = std::time::Instant::now();

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{HOST, World, id, open};
+use common::{HOST, World, id, needs_root, open};
 
 fn state(world: &World) -> String {
     world.host.sh("ip -o address show longshore0 | grep -o 'inet .* global longshore0'
@@ -20,6 +20,7 @@ fn ensure(world: &World) -> net::Bridge {
 
 #[test]
 fn the_network_is_set_up_with_the_mtu_of_the_way_out_and_found_again() {
+    needs_root!();
     let world = World::new();
     assert_eq!(world.host.sh("cat /proc/sys/net/ipv4/ip_forward"), "0\n");
     let bridge = ensure(&world);
@@ -46,6 +47,7 @@ fn the_network_is_set_up_with_the_mtu_of_the_way_out_and_found_again() {
 
 #[test]
 fn what_was_removed_or_left_half_made_is_made_whole() {
+    needs_root!();
     let world = World::new();
     ensure(&world);
     world.container(&id(1)).ns.serve("0.0.0.0:80", "gone");
@@ -82,6 +84,7 @@ fn what_was_removed_or_left_half_made_is_made_whole() {
 
 #[test]
 fn a_reboot_leaves_the_choice_of_the_subnet_and_nothing_else() {
+    needs_root!();
     let world = World::new();
     let subnet = ensure(&world).subnet();
     world.container(&id(1));
@@ -98,6 +101,7 @@ fn a_reboot_leaves_the_choice_of_the_subnet_and_nothing_else() {
 
 #[test]
 fn a_subnet_that_is_routed_elsewhere_is_avoided() {
+    needs_root!();
     let world = World::new();
     world.host.sh(&format!(
         "ip route add 10.0.0.0/9 via {0}
@@ -111,6 +115,7 @@ fn a_subnet_that_is_routed_elsewhere_is_avoided() {
 
 #[test]
 fn two_stores_on_one_host_have_two_bridges() {
+    needs_root!();
     let world = World::new();
     let other = tempfile::tempdir().unwrap();
     let (a, b) = (ensure(&world), world.host.run(|| net::ensure(&open(other.path())).unwrap()));
@@ -126,6 +131,7 @@ fn two_stores_on_one_host_have_two_bridges() {
 
 #[test]
 fn rules_of_others_are_left_alone() {
+    needs_root!();
     let world = World::new();
     world.host.sh("nft add table inet other
          nft 'add chain inet other forward { type filter hook forward priority 0; policy accept; }'
@@ -150,6 +156,7 @@ fn rules_of_others_are_left_alone() {
 
 #[test]
 fn a_container_that_is_started_again_at_once_takes_the_place_of_its_old_link() {
+    needs_root!();
     let world = World::new();
     let old = world.container(&id(1));
     // The old namespace is still there, as it is for a while after every container.

@@ -14,6 +14,16 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, setns};
 use store::{Paths, Store};
 
+/// Returns from a test, loudly and counted, if this is not root.
+macro_rules! needs_root {
+    () => {
+        if !tests::met(&[tests::Need::Root]) {
+            return;
+        }
+    };
+}
+pub(crate) use needs_root;
+
 /// A network namespace, kept by a sleeping process.
 #[derive(Debug)]
 pub struct Namespace(Child);
@@ -21,11 +31,8 @@ pub struct Namespace(Child);
 impl Namespace {
     /// A new one, with nothing in it but a loopback link that is down.
     pub fn new() -> Self {
-        let child = Command::new("unshare")
-            .args(["--net", "sleep", "600"])
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("unshare(1); these tests need root");
+        let child =
+            Command::new("unshare").args(["--net", "sleep", "600"]).stdin(Stdio::null()).spawn().unwrap();
         let ours = std::fs::read_link("/proc/self/ns/net").unwrap();
         let theirs = format!("/proc/{}/ns/net", child.id());
         let end = Instant::now() + Duration::from_secs(5);
