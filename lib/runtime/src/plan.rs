@@ -227,6 +227,7 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
         ("personality", linux.personality().is_some()),
         ("time offsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
         ("memory policy", linux.memory_policy().is_some()),
+        ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("scheduler", process.is_some_and(|p| p.scheduler().is_some())),
         ("I/O priority", process.is_some_and(|p| p.io_priority().is_some())),
