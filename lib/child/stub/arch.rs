@@ -18,6 +18,7 @@ mod this {
     pub const FCNTL: usize = 72;
     pub const SETPGID: usize = 109;
     pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const PRCTL: usize = 157;
     pub const EXIT_GROUP: usize = 231;
     const CLONE: usize = 56;
 
@@ -56,6 +57,7 @@ mod this {
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const SETPGID: usize = 154;
+    pub const PRCTL: usize = 167;
     pub const GETPID: usize = 172;
     pub const EXECVE: usize = 221;
     pub const WAIT4: usize = 260;

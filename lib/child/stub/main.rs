@@ -73,8 +73,12 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
 
 /// Starts the program as a child and stays.
 fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
+    const PR_SET_NAME: usize = 15;
     let (all, none) = (u64::MAX, 0u64);
     mask(&all);
+    // What ps shows; the name of a memory file says nothing.
+    // SAFETY: reads a string that ends with a NUL; a refusal changes a name only.
+    unsafe { call3(arch::PRCTL, PR_SET_NAME, c"longshore-init".as_ptr().addr(), 0) };
     // SAFETY: clone without a new stack and without shared memory: fork(2).
     let child = unsafe { arch::fork(SIGCHLD) };
     if child == 0 {

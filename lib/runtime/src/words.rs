@@ -110,7 +110,7 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         (Op::Rlimit { .. }, libc::EPERM) => Some("the hard limit of this process is lower: see prlimit(1)"),
         (Op::OomScore(_), libc::EACCES) => Some("it cannot be lower than that of this process"),
         (Op::Pivot, libc::EINVAL) => Some("the host's root is an initramfs: boot into a real root first"),
-        (Op::Cwd(_), libc::EXDEV | libc::ELOOP) => {
+        (Op::Cwd(_) | Op::MakeDir(_), libc::EXDEV | libc::ELOOP) => {
             Some("a working directory outside of the container is refused")
         }
         _ if target.is_none() => None,
