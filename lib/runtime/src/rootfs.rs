@@ -183,7 +183,6 @@ mod tests {
             eprintln!("skip: needs root");
             return;
         }
-        let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         for (way, stack) in WAYS {
             let dir = tempfile::tempdir().unwrap();
             let (top, bottom) = (layer(dir.path(), "top", "f"), layer(dir.path(), "bottom", "f"));
@@ -203,7 +202,8 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).unwrap(), "top", "{way}");
             std::fs::write(&path, "changed").unwrap();
             assert_eq!(std::fs::read_to_string(dir.path().join("upper/f")).unwrap(), "changed", "{way}");
-            assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), before, "{way}");
+            let mounted = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+            assert!(!mounted.contains(&*dir.path().to_string_lossy()), "{way}: {mounted}");
         }
     }
 
