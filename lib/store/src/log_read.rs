@@ -1,7 +1,7 @@
 //! Reading of a container's log, from its oldest part to its newest, and on while it grows.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use types::{Context, Error, Result};
 
 use crate::log::{MAX_FILES, Stream, rotated};
 use crate::{Store, layout};
+
+/// So much of a part tells how its lines end: a stream that wrote nothing for longer has ended its.
+const LAST: u64 = 128 << 10;
 
 /// What a program wrote at one time: a line, or a part of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,24 +211,39 @@ impl LogReader {
         }
     }
 
-    /// Goes to where `lines` lines are left.
+    /// Goes to where `lines` lines are left. The newest part is counted first, and older ones only
+    /// as far as they are needed.
     fn leave(&mut self, lines: usize) -> Result<()> {
-        let mut found = 0;
+        let mut counted = Count::default();
+        let mut before = Lines::default();
         for n in 0..MAX_FILES {
             let Some(part) = self.open(n)? else { break };
-            found += count(part)?;
-            if found >= lines {
-                self.part = self.open(n)?;
-                return self.skip(found - lines);
+            counted = Count::of(part)?.then(counted);
+            self.part = self.open(n)?;
+            // What the part begins with may be only the end of a line of the part before.
+            before = self.last_lines(n + 1)?;
+            let left = Count { open: before.open, ..Count::default() }.then(counted);
+            if left.lines >= lines {
+                return self.skip(left.lines - lines, before);
             }
         }
-        self.part = self.oldest(MAX_FILES)?.map(|(_, part)| part);
-        Ok(())
+        self.skip(0, before)
     }
 
-    /// Passes so many lines by.
-    fn skip(&mut self, lines: usize) -> Result<()> {
-        let (mut seen, mut passed) = (Lines::default(), 0);
+    /// Whether the last line of each stream in a part goes on in the next one.
+    fn last_lines(&self, n: u32) -> Result<Lines> {
+        let Some(mut part) = self.open(n)? else { return Ok(Lines::default()) };
+        let length = part.get_ref().metadata().context("stat the log")?.len();
+        if length > LAST {
+            part.seek(SeekFrom::Start(length - LAST)).context("read the log")?;
+            part.skip_until(b'\n').context("read the log")?;
+        }
+        Ok(Lines { open: Count::of(part)?.open })
+    }
+
+    /// Passes so many lines by. `seen` says which lines have begun before.
+    fn skip(&mut self, lines: usize, mut seen: Lines) -> Result<()> {
+        let mut passed = 0;
         loop {
             let before = seen;
             let Some(entry) = self.next_entry()? else { return Ok(()) };
@@ -248,14 +266,46 @@ impl LogReader {
     }
 }
 
-/// The lines of a part.
-fn count(mut part: BufReader<File>) -> Result<usize> {
-    let (mut lines, mut found, mut line) = (Lines::default(), 0, Vec::new());
-    while part.read_until(b'\n', &mut line).context("read the log")? > 0 {
-        found += usize::from(line.ends_with(b"\n") && lines.begins(&Entry::parse(&line)));
-        line.clear();
+/// The lines of one part of a log, or of several that follow each other.
+#[derive(Debug, Default, Clone, Copy)]
+struct Count {
+    lines: usize,
+    /// Streams that wrote something.
+    seen: [bool; 2],
+    /// Streams whose last line goes on in the next part.
+    open: [bool; 2],
+}
+
+impl Count {
+    fn of(mut part: BufReader<File>) -> Result<Self> {
+        let (mut count, mut lines, mut line) = (Self::default(), Lines::default(), Vec::new());
+        while part.read_until(b'\n', &mut line).context("read the log")? > 0 {
+            if line.ends_with(b"\n") {
+                let entry = Entry::parse(&line);
+                count.lines += usize::from(lines.begins(&entry));
+                count.seen[entry.stream as usize] = true;
+            }
+            line.clear();
+        }
+        count.open = lines.open;
+        Ok(count)
     }
-    Ok(found)
+
+    /// This part and those that follow it: a line that goes over the border is one line.
+    fn then(self, newer: Self) -> Self {
+        let mut both = Self { lines: self.lines + newer.lines, ..newer };
+        for ((seen, open), (older_seen, older_open)) in
+            both.seen.iter_mut().zip(&mut both.open).zip(self.seen.into_iter().zip(self.open))
+        {
+            if *seen {
+                both.lines -= usize::from(older_open);
+            } else {
+                *open = older_open;
+            }
+            *seen |= older_seen;
+        }
+        both
+    }
 }
 
 /// Wakes who follows a log when something happens to it or to its container.

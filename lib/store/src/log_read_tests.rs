@@ -96,6 +96,36 @@ fn a_tail_is_so_many_lines_however_they_were_written() {
 }
 
 #[test]
+fn a_line_that_was_cut_by_a_rotation_is_one_line() {
+    let bench = bench();
+    bench.write(2, "T stdout F a\nT stdout P b\n");
+    bench.write(1, "T stdout P c\nT stdout F d\nT stdout F e\nT stderr P x\nT stdout P f\n");
+    bench.write(0, "T stdout F g\nT stdout F h\nT stderr F y\n");
+    for (lines, text) in [
+        (1, "h,"),
+        (2, "f+g,h,"),
+        (3, "!x+f+g,h,!y,"),
+        (4, "e,!x+f+g,h,!y,"),
+        (5, "b+c+d,e,!x+f+g,h,!y,"),
+        (6, "a,b+c+d,e,!x+f+g,h,!y,"),
+        (7, "a,b+c+d,e,!x+f+g,h,!y,"),
+    ] {
+        assert_eq!(rest(&mut bench.reader(Some(lines))), text, "{lines}");
+    }
+}
+
+#[test]
+fn only_the_end_of_an_older_part_is_looked_at() {
+    let bench = bench();
+    let long = "T stdout F aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n".repeat(4000);
+    assert!(long.len() as u64 > LAST);
+    bench.write(1, &format!("{long}T stdout P b\n"));
+    bench.write(0, "T stdout F c\nT stdout F d\n");
+    assert_eq!(rest(&mut bench.reader(Some(1))), "d,");
+    assert_eq!(rest(&mut bench.reader(Some(2))), "b+c,d,");
+}
+
+#[test]
 fn a_tail_does_not_begin_in_the_middle_of_a_line() {
     let bench = bench();
     bench.write(0, "T stdout P a\nT stderr F x\nT stdout P b\nT stdout F c\nT stdout F d\n");

@@ -69,6 +69,8 @@ fn open_source(rootfs: BorrowedFd<'_>, target: &Path) -> Result<Option<OwnedFd>>
 
 /// Renames the entries of `ready` into `data`, and gives `data` the owner, mode and attributes.
 fn move_in(ready: BorrowedFd<'_>, data: BorrowedFd<'_>) -> Result<()> {
+    // Taken first: each rename out of a directory changes its time.
+    let like = tree::stat(ready)?;
     for name in tree::names(ready)? {
         match rustix::fs::renameat_with(ready, &*name, data, &*name, RenameFlags::NOREPLACE) {
             Ok(()) => {}
@@ -77,7 +79,7 @@ fn move_in(ready: BorrowedFd<'_>, data: BorrowedFd<'_>) -> Result<()> {
             Err(e) => return Err(Error::io(format!("move {name:?} into the volume"), e)),
         }
     }
-    tree::copy_attributes(ready, data)
+    tree::copy_attributes(ready, data, &like)
 }
 
 fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {

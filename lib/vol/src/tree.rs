@@ -43,10 +43,14 @@ pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<CString>> {
     read().map_err(|e| Error::io("list a directory", e))
 }
 
-/// Gives one directory the owner, mode, times and extended attributes of another.
-pub(crate) fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    let stat = rustix::fs::fstat(from).map_err(|e| Error::io("stat", e))?;
-    attributes(from, to, c".", &stat).context("copy the attributes of a directory")
+/// Owner, mode and times of an open directory.
+pub(crate) fn stat(dir: BorrowedFd<'_>) -> Result<Stat> {
+    rustix::fs::fstat(dir).map_err(|e| Error::io("stat", e))
+}
+
+/// Gives one directory the extended attributes of another, and the owner, mode and times in `like`.
+pub(crate) fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>, like: &Stat) -> Result<()> {
+    attributes(from, to, c".", like).context("copy the attributes of a directory")
 }
 
 /// Removes a file, or a directory and what is in it.
@@ -76,7 +80,7 @@ impl Copier<'_> {
             self.entry(from, to, &name, depth).with_context(|| format!("copy {:?}", self.at))?;
             self.at.pop();
         }
-        copy_attributes(from, to)
+        copy_attributes(from, to, &stat(from)?)
     }
 
     fn entry(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, depth: usize) -> Result<()> {
