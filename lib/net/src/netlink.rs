@@ -7,7 +7,6 @@
 //!
 //! Used for rtnetlink(7) and for nfnetlink. Does not: know any message's meaning.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -303,13 +302,18 @@ impl Socket {
 pub(crate) struct Netfilter(Option<Socket>);
 
 /// The sockets that are to be closed later; in one process there are one or two of them.
-static KEPT: Mutex<VecDeque<Socket>> = Mutex::new(VecDeque::new());
+static KEPT: Mutex<Vec<Socket>> = Mutex::new(Vec::new());
 /// A process that needs more than a few does not care for milliseconds.
 const KEEP: usize = 8;
 
 impl Netfilter {
     /// Opens one in the network namespace of the calling thread.
     pub(crate) fn open() -> Result<Self> {
+        // Now, not when the next one is kept: nothing was deleted a moment ago.
+        if let Ok(mut kept) = KEPT.lock() {
+            let surplus = kept.len().saturating_sub(KEEP);
+            kept.drain(..surplus);
+        }
         let socket = Socket::open(Some(netlink::NETFILTER)).context("open a netfilter netlink socket")?;
         Ok(Self(Some(socket)))
     }
@@ -335,10 +339,7 @@ impl Netfilter {
 impl Drop for Netfilter {
     fn drop(&mut self) {
         if let (Some(socket), Ok(mut kept)) = (self.0.take(), KEPT.lock()) {
-            kept.push_back(socket);
-            if kept.len() > KEEP {
-                drop(kept.pop_front());
-            }
+            kept.push(socket);
         }
     }
 }
