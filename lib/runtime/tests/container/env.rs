@@ -255,6 +255,17 @@ impl Running {
     }
 }
 
+/// A test that fails leaves nothing running.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(self.cgroup.kill());
+            drop(self.process.wait());
+            drop(self.cgroup.remove());
+        }
+    }
+}
+
 /// Everything that is written to a terminal until its last user closes it.
 pub fn read_terminal(console: Console) -> String {
     let mut master = File::from(console.into_master());
