@@ -102,6 +102,19 @@ fn a_volume_is_filled_with_owners_modes_and_links() {
 }
 
 #[test]
+fn a_volume_that_was_emptied_stays_so() {
+    needs!(Root);
+    let env = Env::with_images(&["httpd"]);
+    env.sh("ctr-run -d --name web --network none -v pages:/usr/local/apache2/htdocs httpd").run().ok();
+    env.sh("ctr-exec web rm htdocs/index.html && ctr-stop -t 0 web && ctr-start web").run().ok();
+    env.sh("ctr-exec web ls htdocs").run().ok().stdout("");
+    env.sh("ctr-run --rm --network none -v none:/usr/local/apache2/htdocs:nocopy httpd ls htdocs")
+        .run()
+        .ok()
+        .stdout("");
+}
+
+#[test]
 fn a_bind_of_a_link_shows_what_it_leads_to() {
     needs!(Root);
     let env = Env::with_images(&["busybox"]);

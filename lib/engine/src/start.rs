@@ -247,8 +247,12 @@ fn connect(store: &Store, record: &Record) -> Result<Option<Link>> {
     Ok(Some(Link { bridge, lease }))
 }
 
-/// Gives volumes that are still empty what the image has in their place.
+/// Gives volumes that are still empty what the image has in their place: at the first start, as
+/// Docker does when it makes the container. Later an empty volume is what the user made of it.
 fn fill_volumes(store: &Store, record: &Record, rootfs: BorrowedFd<'_>) -> Result<()> {
+    if store.watch_run(&record.id)?.is_some() {
+        return Ok(());
+    }
     for mount in &record.mounts {
         if let Source::Volume(volume) = &mount.source
             && !mount.no_copy

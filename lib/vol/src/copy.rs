@@ -29,7 +29,7 @@ pub fn copy_up(store: &Store, volume: &str, rootfs: BorrowedFd<'_>, target: &Pat
 
 fn fill(store: &Store, volume: &str, rootfs: BorrowedFd<'_>, target: &Path) -> Result<bool> {
     // Nearly always there is nothing to do, and this finds it out without a lock.
-    if !store.volume_waits(volume) && !is_empty(store.open_dir(&store.volume_data(volume))?.as_fd())? {
+    if !store.volume_waits(volume) && !tree::is_empty(store.open_dir(&store.volume_data(volume))?.as_fd())? {
         return Ok(false);
     }
     let filling = store.fill_volume(volume)?;
@@ -39,7 +39,7 @@ fn fill(store: &Store, volume: &str, rootfs: BorrowedFd<'_>, target: &Path) -> R
         return Ok(true);
     }
     let data = filling.data()?;
-    if !is_empty(data.as_fd())? {
+    if !tree::is_empty(data.as_fd())? {
         return Ok(false);
     }
     let Some(source) = open_source(rootfs, target)? else { return Ok(false) };
@@ -80,10 +80,6 @@ fn move_in(ready: BorrowedFd<'_>, data: BorrowedFd<'_>) -> Result<()> {
         }
     }
     tree::copy_attributes(ready, data, &like)
-}
-
-fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {
-    Ok(tree::names(dir)?.is_empty())
 }
 
 #[cfg(test)]

@@ -43,6 +43,20 @@ pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<CString>> {
     read().map_err(|e| Error::io("list a directory", e))
 }
 
+/// Whether a directory has no entries; one that has very many is not read to its end.
+pub(crate) fn is_empty(dir: BorrowedFd<'_>) -> Result<bool> {
+    let look = || -> Result<bool, Errno> {
+        for entry in rustix::fs::Dir::read_from(dir)? {
+            let entry = entry?;
+            if entry.file_name() != c"." && entry.file_name() != c".." {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    look().map_err(|e| Error::io("list a directory", e))
+}
+
 /// Owner, mode and times of an open directory.
 pub(crate) fn stat(dir: BorrowedFd<'_>) -> Result<Stat> {
     rustix::fs::fstat(dir).map_err(|e| Error::io("stat", e))
