@@ -43,7 +43,19 @@ pub(crate) enum Hearing {
 /// Asks the kernel (`SigBlk`, `SigIgn`, `SigCgt` of `/proc/PID/status`).
 pub(crate) fn hearing(pid: i32, signal: i32) -> Hearing {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return Hearing::Hears };
-    hearing_in(&status, signal)
+    match hearing_in(&status, signal) {
+        Hearing::Deaf if waits_for_signals(pid) => Hearing::Hears,
+        other => other,
+    }
+}
+
+/// Whether a process is in rt_sigtimedwait(2), as inits are. The kernel takes the awaited signals out of
+/// the mask that `SigBlk` shows while it waits, so it looks deaf.
+fn waits_for_signals(pid: i32) -> bool {
+    let Ok(call) = std::fs::read_to_string(format!("/proc/{pid}/syscall")) else {
+        return true; // not known: better to wait in vain than to kill what would have ended well
+    };
+    call.split(' ').next().and_then(|number| number.parse().ok()) == Some(libc::SYS_rt_sigtimedwait)
 }
 
 fn hearing_in(status: &str, signal: i32) -> Hearing {
