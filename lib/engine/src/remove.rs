@@ -11,28 +11,35 @@ use crate::{release, stop};
 /// # Errors
 /// `Conflict` if it runs and `force` is not set.
 pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()> {
-    if force {
-        // Before the lock: a monitor that removes the container itself takes it too.
-        stop::kill_and_settle(store, id)?;
-    }
-    let lock = match store.lock_container(id) {
-        Err(e) if e.kind() == Kind::NotFound && force => return Ok(()), // `--rm` was quicker
-        other => other?,
-    };
-    let record = match store.record(id) {
-        // Whatever it was, it is not wanted any more.
-        Err(e) if e.kind() == Kind::Corrupt && force => {
-            release::release(store, id, None)?;
-            return store.remove_damaged(&lock, id);
+    loop {
+        if force {
+            // Before the lock: a monitor that removes the container itself takes it too.
+            stop::kill_and_settle(store, id)?;
         }
-        other => other?,
-    };
-    if matches!(store.state(id)?.status, Status::Running | Status::Restarting) {
-        return Err(Error::new(Kind::Conflict, "it is running").hint("stop it first, or use -f"));
+        let lock = match store.lock_container(id) {
+            Err(e) if e.kind() == Kind::NotFound && force => return Ok(()), // `--rm` was quicker
+            other => other?,
+        };
+        let record = match store.record(id) {
+            // Whatever it was, it is not wanted any more.
+            Err(e) if e.kind() == Kind::Corrupt && force => {
+                release::release(store, id, None)?;
+                return store.remove_damaged(&lock, id);
+            }
+            other => other?,
+        };
+        match (store.state(id)?.status, force) {
+            // A start had the lock before us, and came to its end.
+            (Status::Running | Status::Restarting, true) => continue,
+            (Status::Running | Status::Restarting, false) => {
+                return Err(Error::new(Kind::Conflict, "it is running").hint("stop it first, or use -f"));
+            }
+            _ => {}
+        }
+        release::release(store, id, None)?;
+        store.remove_container(&lock, &record)?;
+        return if volumes { remove_volumes(store, &record) } else { Ok(()) };
     }
-    release::release(store, id, None)?;
-    store.remove_container(&lock, &record)?;
-    if volumes { remove_volumes(store, &record) } else { Ok(()) }
 }
 
 /// Takes back a container that was just made and could not be started.
