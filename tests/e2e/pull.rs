@@ -239,9 +239,6 @@ fn a_pull_that_is_killed_is_not_listed_and_the_next_one_succeeds() {
     }
     env.sh("img-pull httpd").run().ok();
     env.sh("skopeo copy -q oci:$LONGSHORE_ROOT:docker.io/library/httpd:latest dir:out").run().ok();
-    let left: Vec<_> = fs::read_dir(env.root().join("tmp"))
-        .unwrap()
-        .chain(fs::read_dir(env.root().join("partial")).unwrap())
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    // What else was killed in the middle is swept when it is old enough to be nobody's.
+    env.sh("ls $LONGSHORE_ROOT/partial; ls $LONGSHORE_ROOT/tmp | grep layer-").run().stdout("");
 }
