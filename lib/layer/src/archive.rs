@@ -79,7 +79,8 @@ impl<R: BufRead> Archive<R> {
                 return Err(damaged("has more than 4 million entries"));
             }
             let header = Header::from_byte_slice(&block);
-            let size = header.size().map_err(|_| damaged("has a bad size"))?;
+            // Not `size`, which is that of the file: a sparse one has less data than that.
+            let size = header.entry_size().map_err(|_| damaged("has a bad size"))?;
             match header.entry_type() {
                 EntryType::GNULongName => long_name = Some(self.extension(size)?),
                 EntryType::GNULongLink => long_link = Some(self.extension(size)?),

@@ -19,6 +19,8 @@ mod unpack;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod unpack_tests;
 
 pub use unpack::{Unpacked, unpack};
