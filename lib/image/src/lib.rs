@@ -8,6 +8,11 @@ mod progress;
 mod pull;
 mod stream;
 
+#[cfg(test)]
+mod fake_registry;
+#[cfg(test)]
+mod fault_tests;
+
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
 // What a tool needs to say where images come from.

@@ -68,9 +68,13 @@ impl<'c> Repository<'c> {
         let wanted = self.image.digest();
         let version =
             wanted.map_or_else(|| self.image.tag().unwrap_or_default().to_owned(), |d| d.to_string());
-        self.any(|endpoint| self.manifest_at(endpoint, &version, wanted)).map_err(|e| match e.kind() {
-            Kind::NotFound => e.hint(format!("{:?} is not there; check name and tag", self.image.familiar())),
-            _ => e,
+        self.any(|endpoint| {
+            self.manifest_at(endpoint, &version, wanted).map_err(|e| match e.kind() {
+                Kind::NotFound => {
+                    e.hint(format!("{:?} is not there; check name and tag", self.image.familiar()))
+                }
+                _ => e,
+            })
         })
     }
 

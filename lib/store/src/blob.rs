@@ -318,6 +318,21 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_holds_no_lock() {
+        let (_dir, store) = scratch();
+        let d = descriptor(b"hello");
+        let mut partial = missing(store.partial(&d).expect("partial"));
+        let reader = partial.reader().expect("reader");
+        partial.write_all(b"hello").expect("write");
+        drop(partial.verify().expect("verify"));
+        // Two pulls that read from what the other waits for would never end.
+        assert_eq!(missing(store.partial(&d).expect("not locked")).offset(), 5);
+        let mut text = [0; 5];
+        reader.read_exact_at(&mut text, 0).expect("read");
+        assert_eq!(&text, b"hello");
+    }
+
+    #[test]
     fn a_second_writer_waits_and_finds_it_done() {
         let (_dir, store) = scratch();
         let d = descriptor(b"hello");

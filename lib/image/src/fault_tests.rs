@@ -1,0 +1,509 @@
+//! Pulls from registries that fail, lie, stall and redirect.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use store::{Paths, Store};
+use types::oci::{OCI_INDEX, OCI_MANIFEST};
+use types::platform::Platform;
+use types::reference::ImageRef;
+use types::{Error, Kind, Result};
+
+use crate::fake_registry::{Answer, Image, Request, Server, digest, layer};
+use crate::{Client, Credentials, Event, Progress, PullOptions, Pulled, Registries, Settings, Silent, pull};
+
+const LARGE: usize = 3 << 20;
+
+struct Scratch {
+    _dir: tempfile::TempDir,
+    store: Store,
+}
+
+fn scratch() -> Scratch {
+    let dir = tempfile::tempdir().expect("tempdir");
+    let paths = Paths { root: dir.path().join("root"), run: dir.path().join("run") };
+    let store = Store::open(&paths).expect("open");
+    Scratch { _dir: dir, store }
+}
+
+fn settings() -> Settings {
+    Settings {
+        stall: Duration::from_millis(800),
+        retries: 2,
+        backoff: Duration::from_millis(5),
+        ..Settings::default()
+    }
+}
+
+fn pull_with(store: &Store, settings: Settings, name: &str, progress: &dyn Progress) -> Result<Pulled> {
+    let name: ImageRef = name.parse().expect(name);
+    let platform: Platform = "linux/amd64".parse().expect("platform");
+    let cancel = AtomicBool::new(false);
+    let options = PullOptions { platform: &platform, downloads: 3, unpackers: 2, progress, cancel: &cancel };
+    pull(store, &Client::new(settings), &name, &options)
+}
+
+fn pull_from(store: &Store, server: &Server, version: &str) -> Result<Pulled> {
+    pull_with(store, settings(), &format!("{}/a/b{version}", server.address), &Silent)
+}
+
+fn words(err: &Error) -> String {
+    let mut text = err.to_string();
+    let mut next = std::error::Error::source(err);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// What a failed pull may leave: no image, no layer, no blob but verified ones, nothing in `tmp`.
+fn nothing_named(store: &Store) {
+    assert_eq!(store.images().expect("images").len(), 0);
+    let tmp =
+        store.absolute(&store.layer_place(&digest(b"any"))).ancestors().nth(4).expect("root").join("tmp");
+    assert_eq!(std::fs::read_dir(tmp).map_or(0, Iterator::count), 0, "tmp");
+}
+
+fn layer_file(store: &Store, name: &str) -> u64 {
+    let found = store.images().expect("images").into_iter().next().expect("one").expect("image");
+    let sizes = found.layers.iter().filter_map(|l| {
+        std::fs::metadata(store.absolute(&store.layer_place(l)).join(name)).ok().map(|m| m.len())
+    });
+    sizes.sum()
+}
+
+#[test]
+fn an_image_is_pulled_once() {
+    let image = Image::new(&[("small", 10), ("large", LARGE), ("medium", 70_000)]);
+    let (s, served) = (scratch(), image.clone());
+    let server = Server::start(move |r| served.answer(r));
+    let pulled = pull_from(&s.store, &server, "").expect("pull");
+    let index = image.index.clone().expect("index").digest;
+    assert_eq!(pulled.pinned, format!("{}/a/b@{index}", server.address));
+    assert!(pulled.changed);
+    assert_eq!(layer_file(&s.store, "large"), LARGE as u64);
+    assert_eq!(s.store.image(&pulled.pinned).expect("image").layers.len(), 3);
+
+    let before = server.requests("/blobs/").len();
+    assert_eq!(before, 4);
+    assert!(!pull_from(&s.store, &server, "").expect("again").changed);
+    assert!(!pull_from(&s.store, &server, &format!("@{index}")).expect("by digest").changed);
+    assert_eq!(server.requests("/blobs/").len(), before, "nothing is fetched twice");
+    assert_eq!(s.store.images().expect("images").len(), 1);
+}
+
+#[test]
+fn a_cut_body_is_taken_up_where_it_was_cut() {
+    let image = Image::new(&[("large", LARGE)]);
+    let (s, served, cuts) = (scratch(), image.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |r| {
+        let answer = served.answer(r);
+        if answer.body.len() > 100_000 && cuts.fetch_add(1, Ordering::Relaxed) < 3 {
+            return Answer { cut: Some(answer.body.len() / 3), ..answer };
+        }
+        answer
+    });
+    pull_from(&s.store, &server, "").expect("pull");
+    assert_eq!(layer_file(&s.store, "large"), LARGE as u64);
+    assert_eq!(server.requests(&image.layers[0].digest.to_string()).len(), 4);
+    // Not a byte of the layer was sent twice.
+    let whole: usize = image.blobs.values().map(Vec::len).sum();
+    let documents: usize = ["latest", "one"].iter().map(|t| image.manifests[*t].1.len()).sum();
+    assert_eq!(server.sent(), whole + documents);
+}
+
+#[test]
+fn an_interrupted_pull_is_taken_up_by_the_next_one() {
+    let image = Image::new(&[("large", LARGE), ("other", 200_000)]);
+    let (s, served, broken) = (scratch(), image.clone(), std::sync::Arc::new(AtomicBool::new(true)));
+    let fault = std::sync::Arc::clone(&broken);
+    let server = Server::start(move |r| {
+        let answer = served.answer(r);
+        match fault.load(Ordering::Relaxed) {
+            true if r.range_start().is_some() => Answer::status(404),
+            true if answer.body.len() > 1_000_000 => Answer { cut: Some(2_000_000), ..answer },
+            _ => answer,
+        }
+    });
+    pull_from(&s.store, &server, "").expect_err("cut");
+    nothing_named(&s.store);
+    let (sent, requests) = (server.sent(), server.requests("/blobs/").len());
+    broken.store(false, Ordering::Relaxed);
+    pull_from(&s.store, &server, "").expect("pull");
+    let large = image.layers.iter().map(|l| l.size as usize).max().expect("layers");
+    let rest = large - 2_000_000;
+    let resumed = &server.requests("/blobs/")[requests..];
+    assert_eq!(resumed.len(), 1, "the rest of one blob: {resumed:?}");
+    assert_eq!(resumed[0].range_start(), Some(2_000_000));
+    assert!(server.sent() - sent < rest + 10_000);
+    assert_eq!(layer_file(&s.store, "large"), LARGE as u64);
+}
+
+#[test]
+fn a_server_without_ranges_begins_again() {
+    let image = Image::new(&[("large", LARGE)]);
+    let (s, served, cuts) = (scratch(), image.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |r| {
+        let answer = served.answer(&Request { headers: Default::default(), ..r.clone() });
+        if answer.body.len() > 1_000_000 && cuts.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Answer { cut: Some(2_000_000), ..answer };
+        }
+        answer
+    });
+    pull_from(&s.store, &server, "").expect("pull");
+    assert_eq!(layer_file(&s.store, "large"), LARGE as u64);
+}
+
+#[test]
+fn bodies_that_are_not_what_was_announced_get_no_name() {
+    let image = Image::new(&[("large", 500_000), ("small", 1000)]);
+    type Fault = fn(Answer) -> Answer;
+    let faults: [(&str, Fault, &str); 4] = [
+        ("short", |a| Answer { body: a.body[..300_000].to_vec(), ..a }, "ended after"),
+        ("long", |a| Answer { body: [a.body.clone(), vec![0; 100]].concat(), ..a }, "is longer than"),
+        (
+            "wrong",
+            |mut a| {
+                let last = a.body.len() - 1;
+                a.body[last] ^= 1;
+                a
+            },
+            "arrived with digest",
+        ),
+        (
+            "wrong from the start",
+            |mut a| {
+                a.body[1] ^= 1;
+                a
+            },
+            "arrived with digest",
+        ),
+    ];
+    for (name, fault, want) in faults {
+        let (s, served) = (scratch(), image.clone());
+        let server = Server::start(move |r| {
+            let answer = served.answer(&Request { headers: Default::default(), ..r.clone() });
+            if answer.body.len() > 400_000 { fault(answer) } else { answer }
+        });
+        let err = pull_from(&s.store, &server, "").expect_err(name);
+        assert!(words(&err).contains(want), "{name}: {}", words(&err));
+        assert_eq!(err.kind(), Kind::Corrupt, "{name}");
+        nothing_named(&s.store);
+        assert!(!s.store.has_blob(&image.layers[0].digest), "{name}");
+    }
+}
+
+#[test]
+fn manifests_that_are_not_what_was_asked_for_are_refused() {
+    let honest = Image::new(&[("a", 10)]);
+    let wanted = honest.index.clone().expect("index").digest;
+    let other = digest(b"other");
+    let body = honest.manifests["one"].1.clone();
+    let by_digest = format!("@{wanted}");
+    type Case<'a> = (&'a str, &'a str, Answer, &'a str);
+    let large = vec![b' '; 5 << 20];
+    let schema1 = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let both = br#"{"schemaVersion":2,"manifests":[],"layers":[],"config":{}}"#;
+    let artifact =
+        String::from_utf8(body.clone()).expect("text").replace("image.config.v1", "other.config.v1");
+    let many = String::from_utf8(body.clone()).expect("text");
+    let cases: Vec<Case<'_>> = vec![
+        ("wrong digest", &by_digest, Answer::ok(&body, OCI_MANIFEST), "the manifest has digest"),
+        (
+            "a header that lies",
+            "",
+            Answer::ok(&body, OCI_MANIFEST).with("Docker-Content-Digest", &other.to_string()),
+            "the manifest has digest",
+        ),
+        ("too large", "", Answer::ok(&large, OCI_MANIFEST), "larger than 4 MiB"),
+        ("html", "", Answer::ok(b"<html>", "text/html"), "is of type \"text/html\""),
+        ("html that claims", "", Answer::ok(b"<html>", OCI_MANIFEST), "read manifest"),
+        ("schema 1", "", Answer::ok(b"{}", schema1), "schema 1"),
+        ("schema 1 inside", "", Answer::ok(br#"{"schemaVersion":1,"fsLayers":[]}"#, ""), "schema 1"),
+        ("announced as an index", "", Answer::ok(&body, OCI_INDEX), "not the"),
+        ("both at once", "", Answer::ok(both, OCI_INDEX), "both"),
+        ("no image", "", Answer::ok(artifact.as_bytes(), OCI_MANIFEST), "no container image"),
+        (
+            "missing digest",
+            "",
+            Answer::ok(many.replace("sha256:", "md5:").as_bytes(), OCI_MANIFEST),
+            "bad digest",
+        ),
+    ];
+    for (name, version, answer, want) in cases {
+        let (s, served) = (scratch(), honest.clone());
+        let server = Server::start(move |r| match r.path.contains("/manifests/") {
+            true => answer.clone(),
+            false => served.answer(r),
+        });
+        let err = pull_from(&s.store, &server, version).expect_err(name);
+        assert!(words(&err).contains(want), "{name}: {}", words(&err));
+        nothing_named(&s.store);
+    }
+}
+
+#[test]
+fn an_image_for_another_platform_is_refused_by_name() {
+    let (blob, id) = layer("a", 10);
+    let image = Image::of(vec![blob], &[id], "arm64");
+    let (s, served) = (scratch(), image);
+    let server = Server::start(move |r| served.answer(r));
+    for tag in ["", ":one"] {
+        let err = pull_from(&s.store, &server, tag).expect_err("platform");
+        assert_eq!(words(&err), "it is not for platform linux/amd64");
+        assert!(err.hints().any(|h| h.contains("linux/arm64")), "{tag}");
+        nothing_named(&s.store);
+    }
+}
+
+#[test]
+fn layers_are_what_the_configuration_says() {
+    let (a, id_a) = layer("a", 1000);
+    let (b, id_b) = layer("b", 10);
+    for (name, blobs, ids, want) in [
+        ("swapped", vec![a.clone(), b.clone()], vec![id_b, id_a], "unpacks to an archive with digest"),
+        ("too few", vec![a.clone(), b.clone()], vec![id_a], "2 layers and 1 layer digests"),
+        (
+            "no archive",
+            vec![b"no archive at all, but with the right digest".to_vec()],
+            vec![id_a],
+            "the archive",
+        ),
+    ] {
+        let (s, served) = (scratch(), Image::of(blobs, &ids, "amd64"));
+        let server = Server::start(move |r| served.answer(r));
+        let err = pull_from(&s.store, &server, "").expect_err(name);
+        assert!(words(&err).contains(want), "{name}: {}", words(&err));
+        nothing_named(&s.store);
+        assert!(!s.store.has_layer(&id_a) && !s.store.has_layer(&id_b), "{name}");
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_in_one_line() {
+    let s = scratch();
+    let server = Server::start(|r| if r.path == "/v2/" { Answer::status(200) } else { Answer::status(404) });
+    let err = pull_from(&s.store, &server, ":nope").expect_err("404");
+    assert_eq!(err.kind(), Kind::NotFound);
+    assert!(err.hints().any(|h| h.contains("b:nope")));
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+    let err = pull_with(&s.store, settings(), &format!("{closed}/a"), &Silent).expect_err("closed");
+    assert!(words(&err).ends_with("connection refused"), "{}", words(&err));
+}
+
+#[test]
+fn later_is_waited_for_and_then_said() {
+    let image = Image::new(&[("a", 10)]);
+    let (s, served, refusals) = (scratch(), image.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |r| match refusals.fetch_add(1, Ordering::Relaxed) {
+        2 => Answer::status(503),
+        4 => Answer::status(429).with("Retry-After", "0"),
+        _ => served.answer(r),
+    });
+    pull_from(&s.store, &server, "").expect("after two refusals");
+
+    let s = scratch();
+    let server = Server::start(|r| match r.path.as_str() {
+        "/v2/" => Answer::status(200),
+        _ => Answer::status(429).with("Retry-After", "3600"),
+    });
+    let err = pull_from(&s.store, &server, "").expect_err("429");
+    assert_eq!(err.kind(), Kind::TryLater);
+    assert!(err.hints().any(|h| h.contains("3600 s")), "{err:?}");
+    assert_eq!(server.requests("/manifests/").len(), 1, "an hour is not waited");
+    let server = Server::start(|r| if r.path == "/v2/" { Answer::status(200) } else { Answer::status(503) });
+    assert_eq!(pull_from(&s.store, &server, "").expect_err("503").kind(), Kind::TryLater);
+    assert_eq!(server.requests("/manifests/").len(), 3, "tried, and tried again twice");
+}
+
+#[test]
+fn a_server_that_stalls_is_left() {
+    let image = Image::new(&[("large", LARGE)]);
+    let (s, served, stalls) = (scratch(), image.clone(), AtomicUsize::new(0));
+    let server = Server::start(move |r| {
+        let answer = served.answer(r);
+        if answer.body.len() > 1_000_000 && stalls.fetch_add(1, Ordering::Relaxed) == 0 {
+            return Answer { stall: Some(1_000_000), ..answer };
+        }
+        answer
+    });
+    pull_from(&s.store, &server, "").expect("another connection has the rest");
+    let requests = server.requests(&image.layers[0].digest.to_string());
+    assert_eq!(requests.len(), 2);
+    assert!(requests[1].range_start().is_some_and(|at| at > 0 && at <= 1_000_000));
+}
+
+/// A registry that wants a token, from a server of its own.
+fn with_token(image: Image, realm: String) -> Server {
+    Server::start(move |r| {
+        let known = r.headers.get("authorization").map(String::as_str);
+        match known {
+            Some("Bearer good") => image.answer(r),
+            _ if r.path == "/v2/" => Answer::status(401),
+            _ => Answer::status(401).with(
+                "WWW-Authenticate",
+                &format!("Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:a/b:pull\""),
+            ),
+        }
+    })
+}
+
+fn logged_in(host: &str) -> Settings {
+    let mut credentials = Credentials::default();
+    credentials.add("c", &format!(r#"{{"auths":{{"{host}":{{"auth":"dTpw"}}}}}}"#)).expect("credentials");
+    Settings { credentials, ..settings() }
+}
+
+#[test]
+fn tokens_are_fetched_once_and_credentials_go_to_the_registrys_own_server() {
+    let image = Image::new(&[("a", 10), ("b", 20)]);
+    let tokens = Server::start(|r| match r.headers.get("authorization").map(String::as_str) {
+        None | Some("Basic dTpw") => Answer::ok(br#"{"token":"good"}"#, "application/json"),
+        _ => Answer::status(401),
+    });
+    let server = with_token(image, format!("http://{}/token", tokens.address));
+    let s = scratch();
+    pull_from(&s.store, &server, "").expect("anonymous");
+    let asked = tokens.requests("/token");
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].path, "/token?service=s&scope=repository%3Aa%2Fb%3Apull");
+    assert_eq!(asked[0].headers.get("authorization"), None);
+
+    let s = scratch();
+    let host = server.address.to_string();
+    pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect("logged in");
+    assert_eq!(
+        tokens.requests("/token")[1].headers.get("authorization").map(String::as_str),
+        Some("Basic dTpw")
+    );
+    let leaked = |s: &Server| s.requests("").iter().any(|r| r.headers.values().any(|v| v.contains("dTpw")));
+    assert!(!leaked(&server), "the password is for the token server only");
+}
+
+#[test]
+fn hostile_realms_are_refused() {
+    for realm in
+        ["file:///etc/passwd", "http://169.254.169.254/latest", "http://evil.example/token", "gopher://x"]
+    {
+        let server = with_token(Image::new(&[("a", 10)]), realm.to_owned());
+        let s = scratch();
+        let host = server.address.to_string();
+        let err = pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect_err(realm);
+        assert!(words(&err).contains("its token server"), "{realm}: {}", words(&err));
+        assert_eq!(err.kind(), Kind::Denied);
+    }
+}
+
+#[test]
+fn refused_logins_are_said() {
+    let server = Server::start(|r| match r.path.as_str() {
+        "/v2/" => Answer::status(200),
+        _ => Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
+    });
+    let (s, host) = (scratch(), server.address.to_string());
+    let anonymous = pull_from(&s.store, &server, "").expect_err("anonymous");
+    assert_eq!(anonymous.kind(), Kind::Denied);
+    assert!(anonymous.hints().any(|h| h.contains("login")), "{anonymous:?}");
+    let refused =
+        pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect_err("refused");
+    assert_eq!(refused.kind(), Kind::Denied);
+    assert!(!format!("{refused:?}").contains("dTpw"));
+}
+
+#[test]
+fn a_redirect_takes_no_credentials_along() {
+    let image = Image::new(&[("a", 10_000)]);
+    let (served, elsewhere) = (image.clone(), image.clone());
+    let cdn = Server::start(move |r| elsewhere.answer(r));
+    let target = cdn.address;
+    let server = Server::start(move |r| match r.headers.get("authorization").map(String::as_str) {
+        Some("Basic dTpw") if r.path.contains("/blobs/") => {
+            Answer::status(307).with("Location", &format!("http://{target}{}", r.path))
+        }
+        Some("Basic dTpw") => served.answer(r),
+        _ if r.path == "/v2/" => Answer::status(200),
+        _ => Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
+    });
+    let (s, host) = (scratch(), server.address.to_string());
+    pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect("pull");
+    let asked = cdn.requests("/blobs/");
+    assert_eq!(asked.len(), 2);
+    assert!(
+        asked.iter().all(|r| !r.headers.contains_key("authorization") && !r.headers.contains_key("cookie"))
+    );
+}
+
+#[test]
+fn redirects_end() {
+    for (location, want) in
+        [("/v2/a/b/manifests/latest", "redirects more than"), ("file:///etc/passwd", "not HTTP")]
+    {
+        let server = Server::start(move |r| match r.path.as_str() {
+            "/v2/" => Answer::status(200),
+            _ => Answer::status(302).with("Location", location),
+        });
+        let err = pull_from(&scratch().store, &server, "").expect_err(location);
+        assert!(words(&err).contains(want), "{}", words(&err));
+    }
+}
+
+#[test]
+fn a_mirror_that_has_it_not_is_passed_over() {
+    let image = Image::new(&[("a", 10)]);
+    let (empty, served) =
+        (Server::start(|r| Answer::status(if r.path == "/v2/" { 200 } else { 404 })), image);
+    let full = Server::start(move |r| served.answer(r));
+    let conf = format!(
+        "[[registry]]\nprefix='r.example'\nlocation='{}/own'\n[[registry.mirror]]\nlocation='{}/m'\n",
+        full.address, empty.address
+    );
+    let mut registries = Registries::default();
+    registries.add("t", &conf).expect("conf");
+    let s = scratch();
+    let with = Settings { registries: registries.clone(), ..settings() };
+    let pulled = pull_with(&s.store, with.clone(), "r.example/a/b", &Silent).expect("pull");
+    assert!(pulled.pinned.starts_with("r.example/a/b@"), "{}", pulled.pinned);
+    assert_eq!(empty.requests("/v2/m/a/b/manifests/latest").len(), 1);
+    assert_eq!(full.requests("/v2/own/a/b/manifests/latest").len(), 1);
+    let err = pull_with(&s.store, with, "r.example/a/b:nope", &Silent).expect_err("nowhere");
+    assert_eq!(err.kind(), Kind::NotFound);
+    assert!(err.hints().any(|h| h.contains(&empty.address.to_string())), "{err:?}");
+}
+
+#[test]
+fn progress_tells_each_layer_once() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<String>>);
+    impl Progress for Log {
+        fn event(&self, event: &Event<'_>) {
+            let text = serde_json::to_value(event).expect("json")["type"].as_str().expect("type").to_owned();
+            self.0.lock().expect("log").push(text);
+        }
+    }
+    let image = Image::new(&[("a", 10), ("b", 300_000)]);
+    let server = Server::start(move |r| image.answer(r));
+    let (s, log) = (scratch(), Log::default());
+    pull_with(&s.store, settings(), &format!("{}/a/b", server.address), &log).expect("pull");
+    let count = |kind: &str| log.0.lock().expect("log").iter().filter(|k| *k == kind).count();
+    assert_eq!((count("resolved"), count("layer"), count("downloaded"), count("unpacked")), (1, 2, 2, 2));
+    assert!(count("download") >= 3);
+}
+
+#[test]
+fn several_pulls_at_once_fetch_each_blob_once() {
+    let image = Image::new(&[("a", 2_000_000), ("b", 1_000_000), ("c", 10)]);
+    let (s, served) = (scratch(), image.clone());
+    let server = Server::start(move |r| served.answer(r));
+    std::thread::scope(|scope| {
+        for tag in ["", ":one", ""] {
+            let (s, server) = (&s, &server);
+            scope.spawn(move || pull_from(&s.store, server, tag).expect("pull"));
+        }
+    });
+    assert_eq!(s.store.images().expect("images").len(), 2);
+    for blob in &image.layers {
+        assert_eq!(server.requests(&blob.digest.to_string()).len(), 1, "{}", blob.size);
+    }
+}
