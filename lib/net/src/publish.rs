@@ -5,6 +5,7 @@
 //! [`crate::release`] finds all of it. The order backwards is element, claim, note: a port is free
 //! only after it leads nowhere.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use store::{ClaimedPort, Holder, LockMode, Store};
@@ -36,8 +37,9 @@ pub fn publish(store: &Store, bridge: &Bridge, id: &str, wanted: &[Forward]) -> 
         Kind::NotFound => not_connected(),
         _ => e,
     })?;
-    let address = store.attached(id)?.address.ok_or_else(not_connected)?;
-    let mut claims = Claims { store, id, taken: store.claimed_ports(|_, _| true)?, claimed: Vec::new() };
+    let had = store.attached(id)?;
+    let address = had.address.ok_or_else(not_connected)?;
+    let mut claims = Claims::new(store, id, &had.forwards, wanted)?;
     let table = bridge.table();
     let done = (|| {
         for forward in wanted {
@@ -167,12 +169,25 @@ impl From<Error> for Refusal {
 struct Claims<'a> {
     store: &'a Store,
     id: &'a str,
-    /// What was claimed when we began: to see overlapping addresses without a look at the disk.
+    /// What others had claimed of these ports when we began: to see overlapping addresses without
+    /// a look at the disk for each.
     taken: Vec<ClaimedPort>,
+    /// What this container has already.
+    had: &'a [Forward],
     claimed: Vec<Forward>,
+    /// The ports of `had` and `claimed`, since there may be thousands.
+    own: BTreeSet<(Proto, u16)>,
 }
 
-impl Claims<'_> {
+impl<'a> Claims<'a> {
+    fn new(store: &'a Store, id: &'a str, had: &'a [Forward], wanted: &[Forward]) -> Result<Self> {
+        let open = wanted.iter().any(|f| f.host_port == 0 || f.host_port_max.is_some());
+        let ports: BTreeSet<_> = wanted.iter().map(|f| (f.proto, f.host_port)).collect();
+        let taken = store.claimed_ports(|proto, _, port| open || ports.contains(&(proto, port)))?;
+        let own = had.iter().map(|f| (f.proto, f.host_port)).collect();
+        Ok(Self { store, id, taken, had, claimed: Vec::new(), own })
+    }
+
     /// Claims what is asked for; chooses a port if that is left open.
     fn claim(&mut self, wanted: &Forward) -> Result<()> {
         if let Some(IpAddr::V6(_)) = wanted.host_ip {
@@ -197,23 +212,17 @@ impl Claims<'_> {
     }
 
     fn claim_one(&mut self, forward: &Forward) -> Result<(), Refusal> {
+        self.check_own(forward)?;
         self.check_overlap(forward)?;
-        if let Some(other) =
-            self.claimed.iter().find(|c| overlaps(c, forward.proto, forward.host_ip, forward.host_port))
-        {
-            return Err(Refusal::Taken(format!("{other} of the same container")));
-        }
-        if let Some(holder) = self.store.forward_holder(forward)? {
-            self.free_if_dead(&holder)?;
-        }
         self.store.attach_forward(self.id, forward)?;
-        if !self.store.claim_forward(forward, self.id)? {
-            self.store.detach_forward(self.id, forward)?;
+        if !self.take(forward).inspect_err(|_| self.forget_note(forward))? {
+            self.forget_note(forward);
             return Err(Refusal::Taken("another container".to_owned()));
         }
         match holder::bind(forward) {
             Ok(Bound::Free) => {
                 self.claimed.push(*forward);
+                self.own.insert((forward.proto, forward.host_port));
                 Ok(())
             }
             Ok(Bound::Taken) => {
@@ -227,17 +236,46 @@ impl Claims<'_> {
         }
     }
 
+    /// Claims a port, after the claim of a container that does not run was taken away.
+    fn take(&self, forward: &Forward) -> Result<bool, Refusal> {
+        if self.store.claim_forward(forward, self.id)? {
+            return Ok(true);
+        }
+        match self.store.forward_holder(forward)? {
+            // Ours without a note: of a killed tool.
+            Some(holder) if holder == self.id => return Ok(true),
+            Some(holder) => self.free_if_dead(&holder)?,
+            None => {}
+        }
+        Ok(self.store.claim_forward(forward, self.id)?)
+    }
+
+    /// The first error is the one to tell; a note without a claim means nothing.
+    fn forget_note(&self, forward: &Forward) {
+        drop(self.store.detach_forward(self.id, forward));
+    }
+
+    /// Refuses a port that this container has.
+    fn check_own(&self, forward: &Forward) -> Result<(), Refusal> {
+        if !self.own.contains(&(forward.proto, forward.host_port)) {
+            return Ok(());
+        }
+        let mut own = self.had.iter().chain(&self.claimed);
+        match own.find(|f| overlaps(f, forward.proto, forward.host_ip, forward.host_port)) {
+            Some(_) => Err(Refusal::Taken("this container".to_owned())),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a port that another container has under another address of the host.
     fn check_overlap(&self, forward: &Forward) -> Result<(), Refusal> {
-        let mut others = self.taken.iter().filter(|t| overlaps(forward, t.proto, t.ip, t.port));
+        let others = self.taken.iter().filter(|t| t.id != self.id);
+        let mut others = others.filter(|t| overlaps(forward, t.proto, t.ip, t.port));
         others.try_for_each(|other| self.free_if_dead(&other.id))
     }
 
     /// A claim of a container that does not run and is not being started is taken away.
     fn free_if_dead(&self, holder: &str) -> Result<(), Refusal> {
-        if holder == self.id {
-            return Err(Refusal::Taken("this container".to_owned()));
-        }
         match self.store.holder(holder)? {
             Holder::Live { name } => Err(Refusal::Taken(format!("container {name:?}"))),
             Holder::Dead { guard: _guard } => Ok(release(self.store, holder)?),
@@ -247,9 +285,14 @@ impl Claims<'_> {
     /// Looks once more, now that our claims are seen by everyone: of two that claim overlapping
     /// addresses at the same moment, at least one finds the other here.
     fn verify(&mut self) -> Result<()> {
-        let before = std::mem::take(&mut self.taken);
-        self.taken = self.store.claimed_ports(|_, _| true)?;
-        self.taken.retain(|t| t.id != self.id && !before.contains(t));
+        let exactly: BTreeSet<_> = self.claimed.iter().map(|f| (f.proto, f.host_ip, f.host_port)).collect();
+        let ports: BTreeSet<_> = exactly.iter().map(|(proto, _, port)| (*proto, *port)).collect();
+        self.taken = self.store.claimed_ports(|proto, ip, port| {
+            ports.contains(&(proto, port)) && !exactly.contains(&(proto, ip, port))
+        })?;
+        if self.taken.is_empty() {
+            return Ok(());
+        }
         for forward in &self.claimed {
             self.check_overlap(forward).map_err(|refusal| match refusal {
                 Refusal::Other(err) => err,
@@ -328,7 +371,7 @@ mod tests {
     fn a_range_is_tried_in_order_and_whole() {
         let ports: Vec<u16> = candidates(&parse("8000-8003:80").unwrap()[0]).unwrap().collect();
         assert_eq!(ports, [8000, 8001, 8002, 8003]);
-        let free: std::collections::BTreeSet<u16> = candidates(&parse("80").unwrap()[0]).unwrap().collect();
+        let free: BTreeSet<u16> = candidates(&parse("80").unwrap()[0]).unwrap().collect();
         let (first, last) = free_range().unwrap();
         assert_eq!((free.first(), free.last()), (Some(&first), Some(&last)));
         assert_eq!(free.len(), usize::from(last - first) + 1);

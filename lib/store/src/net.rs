@@ -181,13 +181,15 @@ impl Store {
         self.remove(&layout::forward(&forward_name(forward)))
     }
 
-    /// The claims of these host ports under other addresses of the host: a directory read, and one
-    /// look at each that matches.
-    pub fn claimed_ports(&self, wanted: impl Fn(Proto, u16) -> bool) -> Result<Vec<ClaimedPort>> {
+    /// The claims of the host ports for which this holds: a directory read, and one look at each.
+    pub fn claimed_ports(
+        &self,
+        wanted: impl Fn(Proto, Option<IpAddr>, u16) -> bool,
+    ) -> Result<Vec<ClaimedPort>> {
         let mut found = Vec::new();
         for name in self.list_if_there(&layout::forwards())? {
             if let Some((proto, ip, port)) =
-                parse_name(&name).filter(|(proto, _, port)| wanted(*proto, *port))
+                parse_name(&name).filter(|(proto, ip, port)| wanted(*proto, *ip, *port))
                 && let Some(id) = self.claimed(&layout::forward(&name))?
             {
                 found.push(ClaimedPort { proto, ip, port, id });
