@@ -2,7 +2,8 @@
 //! configuration.
 
 use oci_spec::image::ImageConfiguration;
-use store::{Image, LockMode, Store, Sync};
+use oci_spec::runtime::Spec;
+use store::{Image, LockMode, LockedDir, Store, Sync};
 use types::container::{Network, Record};
 use types::port::Forward;
 use types::request::Request;
@@ -22,7 +23,7 @@ const DEFAULT_STOP_TIMEOUT: i64 = 10;
 /// # Errors
 /// `NotFound` if the image is not here (nothing else is: the caller may pull it and try again);
 /// `Conflict` if the name is taken; `Invalid` for what cannot be carried out.
-pub fn create(store: &Store, request: &Request) -> Result<Record> {
+pub fn create(store: &Store, request: &Request) -> Result<Created> {
     store.sweep()?;
     // Held until the container refers to it: the image cannot be removed in between.
     let _images = store.lock_images(LockMode::Shared)?;
@@ -34,12 +35,34 @@ pub fn create(store: &Store, request: &Request) -> Result<Record> {
     vol::add_image_volumes(&mut record.mounts, declared.iter().map(String::as_str));
     let volumes = vol::prepare(store, &mut record.mounts)?;
     record.anonymous_volumes = volumes.anonymous().to_vec();
-    commit(store, request, &config, &mut record)?;
+    let created = commit(store, request, &config, record)?;
     volumes.keep();
-    Ok(record)
+    Ok(created)
 }
 
-fn commit(store: &Store, request: &Request, image: &ImageConfiguration, record: &mut Record) -> Result<()> {
+/// A container that was just made, locked, with what its first start would read again.
+#[must_use = "it is locked until this is dropped"]
+#[derive(Debug)]
+pub struct Created {
+    pub(crate) record: Record,
+    pub(crate) config: Spec,
+    pub(crate) lock: LockedDir,
+}
+
+impl Created {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.record.id
+    }
+}
+
+fn commit(
+    store: &Store,
+    request: &Request,
+    image: &ImageConfiguration,
+    mut record: Record,
+) -> Result<Created> {
     let sync = if record.auto_remove { Sync::Lazy } else { Sync::Durable };
     for attempt in 0..=NAME_ATTEMPTS {
         record.name = match (&request.name, attempt) {
@@ -47,12 +70,12 @@ fn commit(store: &Store, request: &Request, image: &ImageConfiguration, record: 
             (None, NAME_ATTEMPTS) => name::short(&record.id).to_owned(),
             (None, _) => name::generate(random()?, attempt),
         };
-        let config = spec::build(store, request, image, record)?;
+        let config = spec::build(store, request, image, &record)?;
         let staging = store.stage_container(&record.id)?;
-        match staging.commit(record, &config, sync) {
+        match staging.commit(&record, &spec::encode(&config)?, sync) {
             Err(e) if e.kind() == Kind::Conflict && request.name.is_none() => {}
             Err(e) => return Err(e),
-            Ok(_lock) => return Ok(()),
+            Ok(lock) => return Ok(Created { record, config, lock }),
         }
     }
     Err(Error::new(Kind::Conflict, "find a free name"))

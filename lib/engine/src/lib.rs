@@ -32,13 +32,13 @@ mod view;
 mod wire;
 
 pub use bind::{bind, mounts, unbind};
-pub use create::create;
+pub use create::{Created, create};
 pub use exec::exec;
 pub use forward::{forward, forwards, unforward};
 pub use keys::detach_keys;
 pub use list::{Found, Wanted, list};
 pub use logs::{LogOptions, logs};
 pub use remove::{discard, remove};
-pub use start::{Attach, Outcome, start};
+pub use start::{Attach, Outcome, start, start_created};
 pub use stop::{Stopping, begin_stop, kill, wait};
 pub use view::inspect;

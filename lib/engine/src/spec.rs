@@ -21,7 +21,7 @@ use crate::profile;
 /// Memory and swap together, if only memory was limited: twice the memory, as Docker's.
 const SWAP_FACTOR: i64 = 2;
 
-/// Builds `config.json` of a new container.
+/// Builds the configuration of a new container.
 ///
 /// # Errors
 /// `Invalid` for a capability, limit or profile that does not exist.
@@ -30,7 +30,7 @@ pub(crate) fn build(
     request: &Request,
     image: &ImageConfiguration,
     record: &Record,
-) -> Result<Vec<u8>> {
+) -> Result<Spec> {
     let mut spec = defaults::spec(defaults::Request {
         args: record.args.clone(),
         env: environment(request, image, record),
@@ -64,7 +64,7 @@ pub(crate) fn build(
     if !request.annotations.is_empty() {
         spec.set_annotations(Some(request.annotations.clone().into_iter().collect()));
     }
-    encode(&spec)
+    Ok(spec)
 }
 
 /// Builds `config.json` anew after the mounts of a container have changed; `gone` are targets that
@@ -89,7 +89,8 @@ pub(crate) fn load(store: &Store, id: &str) -> Result<Spec> {
         .map_err(|e| Error::because(Kind::Corrupt, "read its config.json", e))
 }
 
-fn encode(spec: &Spec) -> Result<Vec<u8>> {
+/// The text of `config.json`.
+pub(crate) fn encode(spec: &Spec) -> Result<Vec<u8>> {
     serde_json::to_vec(spec).map_err(|e| Error::because(Kind::Invalid, "encode its config.json", e))
 }
 

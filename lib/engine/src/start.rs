@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
-use store::{LockedDir, Status, Store};
+use store::{Status, Store};
 use types::container::{Network, Record, Run};
 use types::mount::Source;
 use types::{Context, Error, Kind, Result};
 
+use crate::create::Created;
 use crate::monitor::Monitor;
 use crate::streams::Streams;
 use crate::wire::{self, Report, Wire};
@@ -58,35 +59,40 @@ pub fn start(store: &Store, id: &str, attach: &Attach) -> Result<Outcome> {
     }
     store.clear_stop(id)?;
     let config = spec::load(store, id)?;
-    let streams = open_streams(&record, attach)?;
+    begin(store, Created { record, config, lock }, attach)
+}
+
+/// Starts a container that was just made.
+///
+/// # Errors
+/// If the monitor cannot be made. A failure after that is an [`Outcome`].
+pub fn start_created(store: &Store, created: Created, attach: &Attach) -> Result<Outcome> {
+    begin(store, created, attach)
+}
+
+/// Forks the monitor, and stays with it as the tool.
+fn begin(store: &Store, container: Created, attach: &Attach) -> Result<Outcome> {
+    let streams = open_streams(&container.record, attach)?;
     let (ours, theirs) = wire::pair()?;
     let (terminal, stdin) = streams.user_ends()?;
     match sys::fork::fork().context("fork the monitor")? {
         sys::fork::Fork::Child => {
             drop((ours, stdin, terminal));
-            let first = First { record, config, streams, lock };
-            life_of_monitor(store, id, attach, first, theirs);
+            life_of_monitor(store, attach, container, streams, theirs);
             sys::fork::exit_now(0)
         }
         sys::fork::Fork::Parent(monitor) => {
-            drop((streams, theirs, lock));
+            drop((streams, theirs, container));
             client::follow(&ours, monitor, attach, stdin, terminal)
         }
     }
 }
 
-/// What the tool prepared for the first run.
-struct First {
-    record: Record,
-    config: Spec,
-    streams: Streams,
-    lock: LockedDir,
-}
-
 /// The monitor's process, from the first run to the last.
-fn life_of_monitor(store: &Store, id: &str, attach: &Attach, first: First, wire: Wire) {
+fn life_of_monitor(store: &Store, attach: &Attach, container: Created, streams: Streams, wire: Wire) {
     let detached = matches!(attach, Attach::Detached);
-    let First { record, config, streams, lock } = first;
+    let Created { record, config, lock } = container;
+    let id = &record.id.clone();
     let auto_remove = record.auto_remove;
     let launched = part_from_caller(detached)
         .map_err(|e| (125, e))

@@ -97,9 +97,11 @@ impl Staging<'_> {
     pub fn commit(mut self, record: &Record, config: &[u8], sync: Sync) -> Result<LockedDir> {
         self.store.claim_name(&record.name, &self.id)?;
         let done = (|| {
-            let content = if sync == Sync::Durable { Sync::Content } else { Sync::Lazy };
-            self.store.publish_json(&self.place.join(name::RECORD), record, content)?;
-            self.store.publish(&self.place.join(name::CONFIG), config, content)?;
+            let mut text = serde_json::to_vec(record)
+                .map_err(|e| Error::because(Kind::Invalid, "encode record.json", e))?;
+            text.push(b'\n');
+            self.write(name::RECORD, &text, sync)?;
+            self.write(name::CONFIG, config, sync)?;
             let place = layout::container(&self.id);
             self.store.rename(&self.place, &place)?;
             if sync == Sync::Durable { self.store.sync_parent(&place) } else { Ok(()) }
@@ -110,6 +112,18 @@ impl Staging<'_> {
         }
         self.lock.take().ok_or_else(|| Error::new(Kind::Conflict, "the container is made already"))
     }
+
+    /// Writes a file into the directory, which nobody else sees yet.
+    fn write(&self, file: &str, content: &[u8], sync: Sync) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let write = || {
+            let dir = self.lock.as_ref().map(LockedDir::dir).ok_or(std::io::ErrorKind::NotFound)?;
+            let mut out = File::from(rustix::fs::openat(dir, file, flags, Mode::from(0o600))?);
+            out.write_all(content)?;
+            if sync == Sync::Durable { out.sync_all() } else { Ok(()) }
+        };
+        write().with_context(|| format!("write {:?}", self.store.absolute(&self.place.join(file))))
+    }
 }
 
 impl Store {
@@ -118,9 +132,7 @@ impl Store {
         let place = layout::tmp_in(Area::Root).join(id);
         self.make_dir(&place)?;
         let lock = self.lock_dir(&place, LockMode::Exclusive)?;
-        for (dir, mode) in
-            [(name::ETC, 0o755), (name::ROOTFS, 0o755), (name::UPPER, 0o755), (name::WORK, 0o700)]
-        {
+        for (dir, mode) in [(name::ETC, 0o755), (name::UPPER, 0o755), (name::WORK, 0o700)] {
             // The mode of `upper` becomes that of the container's `/`.
             rustix::fs::mkdirat(lock.dir(), dir, Mode::from(mode))
                 .map_err(std::io::Error::from)
@@ -265,12 +277,6 @@ impl Store {
             File::from(fd).write_all(content.as_bytes())
         };
         write().with_context(|| format!("write {:?}", self.absolute(&place)))
-    }
-
-    /// The root directory that `config.json` names.
-    #[must_use]
-    pub fn rootfs(&self, id: &str) -> Place {
-        layout::container(id).join(name::ROOTFS)
     }
 
     /// Records a start. The file is locked before it gets its name: the lock lasts as long as the

@@ -17,8 +17,6 @@ use crate::{Area, Place, Store, layout};
 pub enum Sync {
     /// Content and name are on the disk when the call returns.
     Durable,
-    /// The content is, the name follows with a directory that is renamed and synced later.
-    Content,
     /// The kernel writes it when it likes: for what is worthless after a reboot.
     Lazy,
 }
@@ -60,7 +58,7 @@ impl NewFile<'_> {
     }
 
     fn link(&self, place: &Place, sync: Sync) -> Result<()> {
-        if sync != Sync::Lazy {
+        if sync == Sync::Durable {
             self.file.sync_all().context("sync")?;
         }
         // linkat(2) with AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH; the way over /proc does not.

@@ -67,7 +67,6 @@ pub const ENTRIES: &[Entry] = &[
     root("containers/ID/log", "file"),
     root("containers/ID/log.N", "file"),
     root("containers/ID/etc", "dir"),
-    root("containers/ID/rootfs", "dir"),
     root("containers/ID/upper", "dir"),
     root("containers/ID/work", "dir"),
     root("oci-layout", "file"),
@@ -153,8 +152,6 @@ pub(crate) mod in_container {
     pub(crate) const LOG: &str = "log";
     /// `hosts`, `hostname` and `resolv.conf`, bound into the container.
     pub(crate) const ETC: &str = "etc";
-    /// Where another runtime would mount the root; empty.
-    pub(crate) const ROOTFS: &str = "rootfs";
     /// The writable layer.
     pub(crate) const UPPER: &str = "upper";
     /// Overlay's own scratch space.

@@ -31,7 +31,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let request = args.container.request()?;
     let cidfile = args.container.cidfile()?;
     let create = || engine::create(&store, &request);
-    let record = args.container.image().provide(&args.store, &store, &request.image, create)?;
-    cidfile.write(&record.id)?;
-    cli::print_line(&record.id)
+    let created = args.container.image().provide(&args.store, &store, &request.image, create)?;
+    cidfile.write(created.id())?;
+    cli::print_line(created.id())
 }

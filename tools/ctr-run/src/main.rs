@@ -42,14 +42,15 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
         Attach::Foreground { stdin: true, detach_keys: engine::detach_keys(args.attach.detach_keys())? }
     };
     let create = || engine::create(&store, &request);
-    let record = args.container.image().provide(&args.store, &store, &request.image, create)?;
-    cidfile.write(&record.id)?;
-    match engine::start(&store, &record.id, &attach)? {
-        Outcome::Started => cli::print_line(&record.id),
+    let created = args.container.image().provide(&args.store, &store, &request.image, create)?;
+    cidfile.write(created.id())?;
+    let id = created.id().to_owned();
+    match engine::start_created(&store, created, &attach)? {
+        Outcome::Started => cli::print_line(&id),
         Outcome::Left => Ok(cli::Exit::Ok),
         Outcome::Ended(code) => Ok(cli::Exit::Status(code)),
         Outcome::Failed(status, err) => {
-            engine::discard(&store, &record.id)?;
+            engine::discard(&store, &id)?;
             Ok(cli::fail(status, err))
         }
     }
