@@ -184,6 +184,7 @@ fn fetch(
     let (more, layers) = work.into_results();
     blobs.extend(more);
     if let Err(e) = outcome {
+        let e = if options.cancel.load(Ordering::Relaxed) { Error::new(Kind::Io, "interrupted") } else { e };
         keep_or_discard(store, blobs, layers, &e)?;
         return Err(e);
     }
@@ -322,7 +323,7 @@ impl<'a> Work<'a> {
             for _ in 0..options.unpackers.clamp(1, count.max(1)) {
                 scope.spawn(|| {
                     while let Some(job) = self.take(&self.next_unpack) {
-                        self.note(failed, self.unpack(job, options));
+                        self.note(failed, self.unpack(job, options, downloader.cancelled));
                     }
                 });
             }
@@ -354,12 +355,20 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn unpack(&self, job: &Job, options: &PullOptions<'_>) -> Result<()> {
+    fn unpack(
+        &self,
+        job: &Job,
+        options: &PullOptions<'_>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        if cancelled() {
+            return Err(Error::new(Kind::Io, "cancelled"));
+        }
         let staged = match self.store.stage_layer(&job.diff_id)? {
             Slot::Present => return Ok(()),
             Slot::Missing(staged) => staged,
         };
-        let outcome = layer::unpack(job.stream.follow(), job.blob.size, staged.tree())
+        let outcome = layer::unpack(job.stream.follow_until(cancelled), job.blob.size, staged.tree())
             .and_then(|u| staged.seal(u.digest, LayerRecord { size: u.size, entries: u.entries }));
         match outcome {
             Ok(sealed) => {
@@ -370,6 +379,7 @@ impl<'a> Work<'a> {
             // What is wrong with the blob explains what is wrong with its content, and its download
             // reports it.
             Err(e) if !disk_full(&e) && !job.stream.wait() => Ok(()),
+            Err(_) if cancelled() => Err(Error::new(Kind::Io, "cancelled")),
             Err(e) => Err(e.within(format!("unpack layer {}", job.blob.digest.short()))),
         }
     }

@@ -70,21 +70,29 @@ impl Stream {
 
     /// A reader from the beginning.
     pub(crate) const fn follow(&self) -> Follower<'_> {
-        Follower { stream: self, at: 0 }
+        Follower { stream: self, at: 0, cancelled: &|| false }
+    }
+
+    /// The same, which ends with an error when `cancelled` says so.
+    pub(crate) const fn follow_until<'s>(&'s self, cancelled: &'s (dyn Fn() -> bool + Sync)) -> Follower<'s> {
+        Follower { stream: self, at: 0, cancelled }
     }
 }
 
 /// Reads a blob that is still arriving.
-#[derive(Debug)]
 pub(crate) struct Follower<'s> {
     stream: &'s Stream,
     at: u64,
+    cancelled: &'s (dyn Fn() -> bool + Sync),
 }
 
 impl Read for Follower<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.at >= self.stream.size || buf.is_empty() {
             return Ok(0);
+        }
+        if (self.cancelled)() {
+            return Err(io::Error::other("cancelled"));
         }
         let mut state = self.stream.state();
         let (file, ready) = loop {

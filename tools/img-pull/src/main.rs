@@ -3,7 +3,7 @@
 mod show;
 mod sources;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use image::{Client, PullOptions};
 use types::platform::Platform;
@@ -35,12 +35,15 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<cli::Exit> {
+    let interrupt = cli::Interrupt::watch()?; // before any thread
     let store = args.store.open()?;
     let client = Client::new(sources::settings()?);
     let platform = args.platform.map_or_else(sources::platform, Ok)?;
     let how = if args.quiet { show::How::None } else { args.progress };
-    let cancel = AtomicBool::new(false);
-    args.images.each("pull", |name| {
+    let exit = args.images.each("pull", |name| {
+        if interrupt.flag().load(Ordering::Relaxed) {
+            return Err(types::Error::new(types::Kind::Io, "interrupted"));
+        }
         let reference: ImageRef = name.parse()?;
         let shown = show::Show::new(how);
         let options = PullOptions {
@@ -48,10 +51,11 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
             downloads: 4,
             unpackers: 2,
             progress: shown.progress(),
-            cancel: &cancel,
+            cancel: interrupt.flag(),
         };
         let pulled = image::pull(&store, &client, &reference, &options);
         shown.finish();
         Ok(pulled?.pinned)
-    })
+    })?;
+    Ok(interrupt.exit(exit))
 }
