@@ -27,7 +27,9 @@ pub(crate) fn follow(
     let mut session = Session::begin(*wants_stdin, detach_keys, terminal, stdin)?;
     let outcome = converse(wire, &mut session);
     drop(session); // the terminal is the user's again
-    if !matches!(outcome, Outcome::Left) {
+    // After a failure nothing may be going on any more. After an end only files are being deleted,
+    // which need not hold up the user.
+    if matches!(outcome, Outcome::Failed(..)) {
         sys::fork::reap(monitor);
     }
     Ok(outcome)

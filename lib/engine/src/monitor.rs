@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use store::{LogWriter, Store, Stream};
+use store::{LogWriter, Store, Stream, Trash};
 use types::container::{ExitRecord, Record, Run};
 
 use crate::clock;
@@ -44,11 +44,13 @@ enum Event {
 }
 
 /// A run that is over.
-pub(crate) struct Ended {
+pub(crate) struct Ended<'s> {
     code: i32,
     /// Still held: the run counts as going on until its last word is said.
     lock: store::RunLock,
     outputs: Vec<(Stream, Pump)>,
+    /// What is left of a container that removes itself.
+    trash: Option<Trash<'s>>,
     /// The tool in the foreground.
     pub(crate) client: Option<Wire>,
     /// Another run is to follow.
@@ -57,7 +59,7 @@ pub(crate) struct Ended {
     pub(crate) lasted: Duration,
 }
 
-impl Ended {
+impl Ended<'_> {
     /// Lets go of a run that no other follows: the tool in the foreground gets what is left of
     /// the output, then the status.
     pub(crate) fn finish(self) {
@@ -69,12 +71,14 @@ impl Ended {
         if let Some(client) = self.client {
             client.report(&Report::Exited(u8::try_from(self.code).unwrap_or(255)));
         }
+        // Nobody waits for this: the container is gone, only its files take their time.
+        drop(self.trash);
     }
 }
 
-impl Monitor<'_> {
+impl<'s> Monitor<'s> {
     /// Stays with the container until it has ended and nothing is left of the run.
-    pub(crate) fn supervise(mut self) -> Ended {
+    pub(crate) fn supervise(mut self) -> Ended<'s> {
         let began = Instant::now();
         let emulated = self.watch();
         let code = match (self.process.wait(), emulated) {
@@ -102,11 +106,13 @@ impl Monitor<'_> {
         // an exit record as lost, and the next start or removal releases what is left.
         drop(self.lock.end(&exit));
         drop(crate::release::release(self.store, &self.record.id, self.cgroup.take()));
-        if self.record.auto_remove {
-            drop(crate::remove::remove_ended(self.store, &self.record));
-        }
+        let trash = if self.record.auto_remove {
+            crate::remove::remove_ended(self.store, &self.record).ok()
+        } else {
+            None
+        };
         let Self { lock, outputs, client, .. } = self;
-        Ended { code, lock, outputs, client, restart, lasted: began.elapsed() }
+        Ended { code, lock, outputs, trash, client, restart, lasted: began.elapsed() }
     }
 
     /// Copies and passes on until the first process ends. Returns the signal whose default action

@@ -1,6 +1,6 @@
 //! Removing containers.
 
-use store::{Status, Store};
+use store::{Status, Store, Trash};
 use types::container::Record;
 use types::{Error, Kind, Result};
 
@@ -37,7 +37,7 @@ pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()>
             _ => {}
         }
         release::release(store, id, None)?;
-        store.remove_container(&lock, &record)?;
+        store.remove_container(lock, &record)?.empty()?;
         return if volumes { remove_volumes(store, &record) } else { Ok(()) };
     }
 }
@@ -53,11 +53,13 @@ pub fn discard(store: &Store, id: &str) -> Result<()> {
     }
 }
 
-/// Removes a container whose run is over, by the monitor of that run (`--rm`).
-pub(crate) fn remove_ended(store: &Store, record: &Record) -> Result<()> {
+/// Removes a container whose run is over, by the monitor of that run (`--rm`). Its writable layer
+/// goes when what is returned is dropped.
+pub(crate) fn remove_ended<'s>(store: &'s Store, record: &Record) -> Result<Trash<'s>> {
     let lock = store.lock_container(&record.id)?;
-    store.remove_container(&lock, record)?;
-    remove_volumes(store, record)
+    let trash = store.remove_container(lock, record)?;
+    remove_volumes(store, record)?;
+    Ok(trash)
 }
 
 fn remove_volumes(store: &Store, record: &Record) -> Result<()> {

@@ -86,6 +86,32 @@ pub struct Bundle {
     pub work: OwnedFd,
 }
 
+/// What is left of a container that nobody sees any more. Dropping it deletes it, as far as that
+/// goes; the next sweep removes the rest.
+#[must_use = "dropping it waits for the deletion"]
+#[derive(Debug)]
+pub struct Trash<'s> {
+    store: &'s Store,
+    place: Option<Place>,
+    /// Keeps the sweep away.
+    _lock: LockedDir,
+}
+
+impl Trash<'_> {
+    /// Deletes it.
+    pub fn empty(mut self) -> Result<()> {
+        self.place.take().map_or(Ok(()), |place| self.store.delete(&place))
+    }
+}
+
+impl Drop for Trash<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = &self.place {
+            self.store.delete(place).unwrap_or_default();
+        }
+    }
+}
+
 impl Staging<'_> {
     /// Makes it a container: claims the name, writes the records, renames the directory.
     ///
@@ -349,17 +375,16 @@ impl Store {
         watch().map_err(|e: Errno| Error::io("watch for a wish to stop", e))
     }
 
-    /// Takes a container away: its directory in one step, then its name, then its content.
-    pub fn remove_container(&self, _lock: &LockedDir, record: &Record) -> Result<()> {
-        let trash = self.set_aside(&layout::container(&record.id))?;
-        let place = layout::name(&record.name);
-        if self.claimed(&place)?.as_deref() == Some(record.id.as_str()) {
-            self.remove(&place)?;
+    /// Takes a container away: its directory in one step, then its name. Its content goes when
+    /// what is returned is dropped or emptied.
+    pub fn remove_container(&self, lock: LockedDir, record: &Record) -> Result<Trash<'_>> {
+        let place = self.set_aside(&layout::container(&record.id))?;
+        let trash = Trash { store: self, place, _lock: lock };
+        let name = layout::name(&record.name);
+        if self.claimed(&name)?.as_deref() == Some(record.id.as_str()) {
+            self.remove(&name)?;
         }
-        match trash {
-            Some(trash) => self.delete(&trash),
-            None => Ok(()),
-        }
+        Ok(trash)
     }
 
     /// Takes a container away whose record cannot be read; its name is found by its id.

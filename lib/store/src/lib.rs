@@ -23,7 +23,7 @@ mod untag;
 mod volumes;
 
 pub use blob::{Partial, Slot, Verified};
-pub use containers::{Bundle, RunLock, RunWatch, Staging, State, Status};
+pub use containers::{Bundle, RunLock, RunWatch, Staging, State, Status, Trash};
 pub use fs::{NewFile, Sync};
 pub use images::Image;
 pub use index::{Commit, NewImage};
