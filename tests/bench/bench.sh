@@ -8,6 +8,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "${1:?usage: bench.sh BIN [ROUNDS]}" && pwd)
 rounds=${2:-20}
+fixtures=${LONGSHORE_FIXTURES:-$bin/../fixtures}
 
 if [ -z "${LONGSHORE_BENCH_INSIDE:-}" ]; then
     export LONGSHORE_BENCH_INSIDE=1
@@ -40,8 +41,8 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 mount -t tmpfs -o mode=755 run /run # netns names, sockets and locks of the others
 mkdir -p /run/lock
 
-"$here/../fixtures/images.sh" --bench "$bin/../fixtures"
-"$here/../fixtures/registry.sh" "$bin/../fixtures" "$work" &
+"$here/../fixtures/images.sh" --bench "$fixtures"
+"$here/../fixtures/registry.sh" "$fixtures" "$work" &
 registry=$!
 for _ in $(seq 100); do
     if [ -e "$work/registries.conf" ]; then break; fi

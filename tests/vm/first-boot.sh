@@ -35,7 +35,7 @@ ends "a port is added while it runs" 0 net-forward web 8081:80
 holds "and answers" 'wget -q -O- http://127.0.0.1:8081 | grep -q page'
 gives "a directory is mounted while it runs" "yes" sh -c 'mkdir -p /disk/site; echo yes >/disk/site/file; vol-bind web /disk/site:/mnt >/dev/null && ctr-exec web cat /mnt/file'
 ends "it stops" 0 ctr-stop web
-holds "its port is closed" '! wget -q -T 2 -O- http://127.0.0.1:8080 2>/dev/null'
+holds "its port is closed" 'timeout 3 wget -q -O- http://127.0.0.1:8080 2>&1 | grep -q refused'
 holds "its veth is gone" '[ -z "$(ip -o link | grep veth)" ]'
 holds "no cgroup of it is left" '[ -z "$(find /sys/fs/cgroup -mindepth 2 -type d -path "*longshore*")" ]'
 ends "it starts again" 0 ctr-start web

@@ -4,7 +4,7 @@
 gives "nothing runs after the reboot" "" ctr-ls -q
 holds "what ran is known and not called running" 'ctr-ls -a | grep -w web | grep -qv " Up "'
 holds "what had ended is still known, with its status" 'ctr-ls -a | grep -w ended | grep -q "Exited (3)"'
-holds "no port of it is open" '! wget -q -T 2 -O- http://127.0.0.1:8080 2>/dev/null'
+holds "no port of it is open" 'timeout 3 wget -q -O- http://127.0.0.1:8080 2>&1 | grep -q refused'
 ends "it starts again without a repair" 0 ctr-start web
 holds "with its ports" 'for n in 1 2 3 4 5 6 7 8 9 10; do sleep 0.3; wget -q -O- http://127.0.0.1:8080 && break; done | grep -q page'
 ends "everything is removed" 0 sh -c 'ctr-ls -aq | ctr-rm -f - >/dev/null'

@@ -6,7 +6,7 @@ failed=0
 # shellcheck source=/dev/null
 [ ! -e /disk/counts ] || . /disk/counts
 
-good() { echo "ok: $1"; passed=$((passed + 1)); }
+good() { echo "ok: $1 ($(cut -d' ' -f1 /proc/uptime) s)"; passed=$((passed + 1)); }
 bad() { echo "FAILED: $1"; failed=$((failed + 1)); shift; printf '%s\n' "$@" | sed 's/^/    /'; }
 
 # What a command that succeeds prints.
