@@ -52,15 +52,15 @@ fn a_shell_on_a_terminal_has_size_job_control_and_status() {
     terminal.expect("24 80");
     terminal.expect("/dev/pts/");
     terminal.resize(40, 132);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(500));
     terminal.type_in("stty size\n");
     terminal.expect("40 132");
     terminal.type_in("sleep 100\n");
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(1000));
     terminal.type_in("\x1a");
     terminal.expect("Stopped");
     terminal.type_in("fg\n");
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(1000));
     terminal.type_in("\x03");
     terminal.type_in("exit 12\n");
     assert_eq!(terminal.wait(), 12);
@@ -94,7 +94,7 @@ fn what_was_executed_ends_with_its_client() {
     needs!(Root);
     let env = web();
     let exec = env.tool("ctr-exec").args(["web", "sleep", "4242"]).start();
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(1000));
     exec.signal("KILL");
     drop(exec.wait());
     let list = "ctr-exec web sh -c 'for p in /proc/[0-9]*; do tr \"\\0\" \" \" <$p/cmdline; echo; done'";
@@ -111,7 +111,7 @@ fn signals_go_through_to_what_was_executed() {
     let env = web();
     let script = "trap 'echo got; exit 8' INT; echo ready; while :; do sleep 0.1; done";
     let exec = env.tool("ctr-exec").args(["web", "sh", "-c", script]).start();
-    std::thread::sleep(Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(1500));
     exec.signal("INT");
     exec.wait().status(8).stdout("ready\ngot\n");
 }

@@ -158,11 +158,11 @@ fn a_terminal_has_size_colours_and_control_keys() {
     terminal.expect("24 80");
     terminal.expect("T=xterm");
     terminal.resize(33, 111);
-    std::thread::sleep(Duration::from_millis(100));
+    std::thread::sleep(Duration::from_millis(500));
     terminal.type_in("stty size\n");
     terminal.expect("33 111");
     terminal.type_in("sleep 60\n");
-    std::thread::sleep(Duration::from_millis(200));
+    std::thread::sleep(Duration::from_millis(1000));
     terminal.type_in("\x03");
     terminal.type_in("exit 9\n");
     assert_eq!(terminal.wait(), 9);
