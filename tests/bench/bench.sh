@@ -7,7 +7,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "${1:?usage: bench.sh BIN [ROUNDS]}" && pwd)
-rounds=${2:-20}
+rounds=${2:-10}
 fixtures=${LONGSHORE_FIXTURES:-$bin/../fixtures}
 
 if [ -z "${LONGSHORE_BENCH_INSIDE:-}" ]; then
