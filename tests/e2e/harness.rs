@@ -41,6 +41,8 @@ fn a_terminal_is_a_controlling_terminal_with_a_size() {
     // Its echo of what is typed has the quotes; only the program's own output is the word.
     terminal.type_in("echo now\"\"here; sleep 60\n");
     terminal.expect("nowhere");
+    // Between the two commands the key would be for the shell alone.
+    std::thread::sleep(Duration::from_millis(500));
     terminal.type_in("\x03");
     terminal.type_in("exit 7\n");
     assert_eq!(terminal.wait(), 7);
