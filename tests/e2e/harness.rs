@@ -31,7 +31,9 @@ fn the_lan_reaches_the_machine_and_the_other_way_round() {
 fn a_terminal_is_a_controlling_terminal_with_a_size() {
     needs!(Root);
     let env = Env::new();
-    let mut terminal = env.program("bash").args(["--norc", "-i"]).on_a_terminal();
+    // Whoever started the tests in the background has them ignore Ctrl-C, and so what they start.
+    let bash = ["--default-signal=INT,QUIT", "bash", "--norc", "-i"];
+    let mut terminal = env.program("env").args(bash).on_a_terminal();
     terminal.type_in("tty; stty size\n");
     terminal.expect("/dev/pts/");
     terminal.expect("24 80");
