@@ -3,11 +3,13 @@
 use core::ffi::CStr;
 
 use crate::call::{self, IN_ROOT};
-use crate::{Errno, Fd, Op, Prepared, netlink};
+use crate::{Errno, Failure, Fd, Op, Prepared, netlink};
 
 /// Descriptors that one operation makes for later ones.
 #[derive(Debug)]
 pub struct State {
+    /// The write end of the report pipe.
+    pub(crate) report: Fd,
     /// The container's root.
     pub(crate) root: Fd,
     /// The new procfs, uncovered.
@@ -21,8 +23,8 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) const fn new() -> Self {
-        Self { root: libc::AT_FDCWD, proc: -1, dev: -1, null: -1, empty: -1 }
+    pub(crate) const fn new(report: Fd) -> Self {
+        Self { report, root: libc::AT_FDCWD, proc: -1, dev: -1, null: -1, empty: -1 }
     }
 
     pub(crate) fn apply<P: Prepared>(&mut self, op: &Op<P>) -> Result<(), Errno> {
@@ -50,8 +52,22 @@ impl State {
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
             Op::Cwd(path) => cwd(path.as_ref()),
+            Op::Tell(number) => self.tell(*number),
+            Op::Report { from, to } => self.report_to(*from, *to),
             other => process(other),
         }
+    }
+
+    fn report_to(&mut self, from: Fd, to: Fd) -> Result<(), Errno> {
+        call::dup_to(from, to)?;
+        self.report = to;
+        Ok(())
+    }
+
+    /// One write, so that it is never mixed with anything; the parent waits for it.
+    fn tell(&self, number: u32) -> Result<(), Errno> {
+        let reached = Failure { step: number, errno: 0 };
+        call::write(self.report, &reached.to_bytes()).map(drop)
     }
 
     fn sysctl(&self, name: &CStr, value: &CStr) -> Result<(), Errno> {
@@ -66,7 +82,7 @@ impl State {
 /// Operations that concern the process alone.
 fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
     match op {
-        Op::CloseOnExec => call::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC),
+        Op::CloseOnExec { from } => call::close_range(*from, u32::MAX, libc::CLOSE_RANGE_CLOEXEC),
         Op::Close(ranges) => {
             ranges.as_ref().iter().try_for_each(|(first, last)| call::close_range(*first, *last, 0))
         }
@@ -89,7 +105,8 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         }
         Op::Keyring => keyring(),
         Op::Stdio(fds) => stdio(*fds),
-        Op::Report(fd) => call::dup_to(*fd, 3),
+        Op::Pass { from, to } => call::dup_to(*from, *to),
+        Op::FindProgram(candidates) => find_program(candidates.as_ref()),
         Op::ControllingTerminal => call::take_terminal(),
         other => privileges(other),
     }
@@ -164,6 +181,28 @@ fn cwd(path: &CStr) -> Result<(), Errno> {
     call::close(dir);
     call::close(root);
     Ok(())
+}
+
+/// As the stub will look for it: what is not there leads to the next candidate, what may not be
+/// executed is remembered.
+fn find_program<T: AsRef<CStr>>(candidates: &[T]) -> Result<(), Errno> {
+    let mut verdict = libc::ENOENT;
+    for candidate in candidates {
+        match executable(candidate.as_ref()) {
+            Ok(()) => return Ok(()),
+            Err(libc::ENOENT | libc::ENOTDIR) => {}
+            Err(errno) => verdict = errno,
+        }
+    }
+    Err(verdict)
+}
+
+fn executable(path: &CStr) -> Result<(), Errno> {
+    let file = call::open(libc::AT_FDCWD, path, libc::O_PATH, 0)?;
+    let regular = call::fstat(file)?.st_mode & libc::S_IFMT == libc::S_IFREG;
+    let verdict = if regular { call::may_execute(file) } else { Err(libc::EACCES) };
+    call::close(file);
+    verdict
 }
 
 fn stdio(fds: [Fd; 3]) -> Result<(), Errno> {

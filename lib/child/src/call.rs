@@ -109,6 +109,12 @@ pub fn fstat(of: Fd) -> Result<libc::stat, Errno> {
     Ok(stat)
 }
 
+/// Tells whether the effective user may execute the file (faccessat2(2), Linux 5.8).
+pub fn may_execute(file: Fd) -> Result<(), Errno> {
+    let flags = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
+    sys!(SYS_faccessat2, file, c"".as_ptr(), libc::X_OK, flags).map(drop)
+}
+
 pub fn filesystem(of: Fd) -> Result<i64, Errno> {
     // SAFETY: plain integers; all zero is a valid value.
     let mut stat: libc::statfs = unsafe { zeroed() };
@@ -282,6 +288,12 @@ pub fn default_signal(number: c_int) {
 pub fn unblock_signals() -> Result<(), Errno> {
     let none = 0u64;
     sys!(SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, null_mut::<u64>(), 8 as c_long).map(drop)
+}
+
+/// From here on a write to a pipe without a reader is an error and not the end.
+pub fn block_sigpipe() {
+    let set = 1u64.wrapping_shl(12); // signal 13
+    let _old = sys!(SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const set, null_mut::<u64>(), 8 as c_long);
 }
 
 pub fn socket_route() -> Result<Fd, Errno> {

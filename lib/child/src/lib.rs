@@ -55,11 +55,14 @@ pub struct Failure {
     /// Index into the list of operations. Everything from its length on stands for the exec: the
     /// length for that of the stub, [`u32::MAX`] for that of the program, told by the stub.
     pub step: u32,
-    /// The kernel's reason.
+    /// The kernel's reason. 0 in a record that tells of a place reached ([`Op::Tell`]).
     pub errno: Errno,
 }
 
 impl Failure {
+    /// The step of the record that the stub writes, with errno 0, when it waits to be started.
+    pub const READY: u32 = u32::MAX - 1;
+
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;
 

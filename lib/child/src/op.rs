@@ -7,8 +7,11 @@ use crate::{Fd, Prepared};
 /// One prepared step. Paths are relative to the container's root and have no leading slash.
 #[allow(missing_debug_implementations, reason = "the runtime describes each operation in words")]
 pub enum Op<P: Prepared> {
-    /// Marks every descriptor from 3 on close-on-exec, also those that our caller leaked to us.
-    CloseOnExec,
+    /// Marks every descriptor from this one on close-on-exec, also those that our caller leaked to us.
+    CloseOnExec {
+        /// 3, or behind those that the program is given.
+        from: u32,
+    },
     /// Closes descriptors from the first to the second of each pair: what must not be visible in
     /// `/proc/PID/fd` once the process is in a foreign pid namespace.
     Close(P::List<(u32, u32)>),
@@ -103,6 +106,11 @@ pub enum Op<P: Prepared> {
 
     /// Waits for one byte; end of file means that the parent is gone.
     Gate(Fd),
+    /// Tells the parent on the report pipe that this place was reached: a [`crate::Failure`] without an
+    /// errno, with this number in the place of the step.
+    Tell(u32),
+    /// Looks whether one of these files can be executed by who we are now, without executing it.
+    FindProgram(P::List<P::Text>),
     /// Sends ready-made rtnetlink messages and reads every acknowledgement.
     Netlink(P::List<u8>),
     /// `sethostname(2)`.
@@ -127,9 +135,21 @@ pub enum Op<P: Prepared> {
     Cwd(P::Text),
     /// Takes descriptors for 0, 1 and 2.
     Stdio([Fd; 3]),
-    /// Puts the report pipe where the stub looks for it, descriptor 3, and lets it live over one exec.
-    /// From here on, no other descriptor but that of the stub is needed.
-    Report(Fd),
+    /// Puts the report pipe where the stub looks for it, and lets it live over one exec: what fails from
+    /// here on is told there.
+    Report {
+        /// Where it is.
+        from: Fd,
+        /// Where it goes: 3, or behind the descriptors that the program is given.
+        to: Fd,
+    },
+    /// Puts one more descriptor where the stub looks for it, and lets it live over one exec.
+    Pass {
+        /// Where it is: above every place.
+        from: Fd,
+        /// Where it goes.
+        to: Fd,
+    },
     /// Makes descriptor 0 the controlling terminal.
     ControllingTerminal,
 

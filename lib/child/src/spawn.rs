@@ -62,20 +62,22 @@ fn child<P: Prepared>(what: &Spawn<'_, P>) -> ! {
     for fd in what.not_ours {
         call::close(*fd);
     }
-    let mut state = State::new();
+    let mut state = State::new(what.report);
     let mut step = 0u32;
     for op in what.ops {
         if let Err(errno) = state.apply(op) {
-            die(what.report, Failure { step, errno });
+            die(state.report, Failure { step, errno });
         }
         step = step.wrapping_add(1);
     }
     let errno = what.exec.run();
-    die(what.report, Failure { step, errno })
+    die(state.report, Failure { step, errno })
 }
 
 /// One write of eight bytes, then the end. If even that fails, the parent sees an exit without exec.
 fn die(report: Fd, failure: Failure) -> ! {
+    // Whoever started us may be gone, if we have waited to be started: then the status tells.
+    call::block_sigpipe();
     let _unheard = call::write(report, &failure.to_bytes());
     call::exit(125)
 }

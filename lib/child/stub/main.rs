@@ -9,7 +9,11 @@
 //! its child, passes signals on and reaps what nobody waits for. With `-e` it becomes the program.
 //! What follows is the program and its arguments.
 //!
-//! Descriptor 3 is the report pipe. No allocator, no C library; linked static, at a fixed address.
+//! Descriptor 3 is the report pipe, or the one whose number follows the first argument (`-e5`). With a
+//! `w` behind that (`-e5w`), the start of the program waits: the stub tells on the report pipe that it is
+//! ready, waits for one byte from the next descriptor (6), and reports from there on to the one behind
+//! that (7). It waits here and not before, because a process that is a few pages of ours and whose file
+//! belongs to nobody may be seen by anybody for any time. No allocator, no C library; linked static, at a fixed address.
 #![no_std]
 #![no_main]
 
@@ -20,16 +24,21 @@ use core::ptr::{addr_of_mut, null};
 
 use arch::{call1, call3, call4};
 
-const REPORT: usize = 3;
+const READY: u32 = u32::MAX - 1;
 const ENOENT: isize = 2;
+const EINTR: isize = 4;
 const EACCES: isize = 13;
 const ENOTDIR: isize = 20;
 const ENAMETOOLONG: isize = 36;
+const ECANCELED: isize = 125;
 const SIGCHLD: usize = 17;
 const WNOHANG: usize = 1;
 const F_SETFD: usize = 2;
 const TIOCSPGRP: usize = 0x5410;
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The report pipe.
+static mut REPORT: usize = 3;
 
 /// A candidate for the program's path.
 static mut CANDIDATE: [u8; 4096] = [0; 4096];
@@ -59,16 +68,61 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     }
     // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
     let (mode, program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
-    // SAFETY: integers.
-    let closing = unsafe { call3(arch::FCNTL, REPORT, F_SETFD, 1) };
-    // The program must not have descriptor 3: whoever started us waits for its end. (A filter of the
-    // user's may refuse this call.)
-    if closing < 0 {
-        report(-closing);
+    let (number, waits) = report_number(mode);
+    // SAFETY: there is one thread.
+    unsafe { REPORT = number };
+    close_at_exec(number);
+    if waits {
+        wait_for_start(number + 1, number + 2);
     }
     // SAFETY: the first two bytes of a string that has at least one and a NUL.
     let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
     if stay { init(program, envp) } else { become_program(program, envp) }
+}
+
+/// The program must not have this descriptor: whoever started us waits for its end. (A filter of the
+/// user's may refuse this call.)
+fn close_at_exec(number: usize) {
+    // SAFETY: integers.
+    let closing = unsafe { call3(arch::FCNTL, number, F_SETFD, 1) };
+    if closing < 0 {
+        report(-closing);
+    }
+}
+
+/// Says that all is ready, and waits for one byte.
+fn wait_for_start(go: usize, report_to: usize) {
+    close_at_exec(go);
+    close_at_exec(report_to);
+    tell(READY, 0);
+    // SAFETY: an integer. Nobody hears what comes later on this one.
+    unsafe { call1(arch::CLOSE, report_pipe()) };
+    // SAFETY: there is one thread.
+    unsafe { REPORT = report_to };
+    let mut byte = 0u8;
+    loop {
+        // SAFETY: writes one byte to a place that outlives the call.
+        match unsafe { call3(arch::READ, go, (&raw mut byte).addr(), 1) } {
+            1 => return,
+            0 => report(ECANCELED),
+            errno if errno == -EINTR => {}
+            errno => report(-errno),
+        }
+    }
+}
+
+/// The number behind the two bytes of the mode, 3 if there is none; and whether a `w` follows.
+fn report_number(mode: *const c_char) -> (usize, bool) {
+    let (mut number, mut at) = (0usize, 2);
+    loop {
+        // SAFETY: the mode has two bytes and ends with a NUL, where this stops at the latest.
+        let digit = unsafe { *mode.cast::<u8>().wrapping_add(at) };
+        if !digit.is_ascii_digit() {
+            return (if at == 2 { 3 } else { number }, digit == b'w');
+        }
+        number = number.wrapping_mul(10).wrapping_add(usize::from(digit - b'0'));
+        at += 1;
+    }
 }
 
 /// Starts the program as a child and stays.
@@ -96,7 +150,7 @@ fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
         report(-child);
     }
     // SAFETY: an integer; the child alone reports from here on.
-    unsafe { call1(arch::CLOSE, REPORT) };
+    unsafe { call1(arch::CLOSE, report_pipe()) };
     loop {
         // SAFETY: waits for any of the set; no siginfo, no timeout.
         let signal = unsafe { call4(arch::RT_SIGTIMEDWAIT, (&raw const all).addr(), 0, 0, 8) };
@@ -175,10 +229,21 @@ fn execute(path: *const c_char, argv: *const *const c_char, envp: *const *const 
 
 /// Eight bytes: the step (the exec, by convention the largest number) and the errno.
 fn report(errno: isize) -> ! {
-    let failure = [u32::MAX, errno as u32];
-    // SAFETY: reads eight bytes; if nobody listens any more, the status still tells.
-    unsafe { call3(arch::WRITE, REPORT, failure.as_ptr().addr(), 8) };
-    exit(127)
+    // If nobody listens any more, the status still tells; SIGPIPE would replace it.
+    mask(&u64::MAX);
+    tell(u32::MAX, errno as u32);
+    exit(if errno == ENOENT || errno == ENOTDIR { 127 } else { 126 })
+}
+
+fn tell(step: u32, errno: u32) {
+    let record = [step, errno];
+    // SAFETY: reads eight bytes.
+    unsafe { call3(arch::WRITE, report_pipe(), record.as_ptr().addr(), 8) };
+}
+
+fn report_pipe() -> usize {
+    // SAFETY: written once, before anything reads it; there is one thread.
+    unsafe { REPORT }
 }
 
 /// The last `PATH` of the environment, with its length.

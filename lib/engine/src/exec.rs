@@ -31,15 +31,11 @@ pub fn exec(store: &Store, id: &str, request: &ExecRequest, attach: &Attach) -> 
     let cgroup = runtime::Cgroup::open(id)?;
     let seccomp = config.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
     let started = runtime::exec(&runtime::ExecLaunch {
-        pid: run.pid,
-        start_time: run.start_time,
-        process: &process,
         seccomp,
-        stdio: streams.theirs(),
         console: streams.console.as_ref(),
-        cgroup: &cgroup,
         // One with a terminal is hung up on instead (SIGHUP), since the user may leave it running.
         dies_with_caller: !request.tty && !matches!(attach, Attach::Detached),
+        ..runtime::ExecLaunch::new((run.pid, run.start_time), &process, streams.theirs(), &cgroup)
     });
     match (started, attach) {
         (Err(e), _) if e.error.kind() == Kind::Conflict => Err(e.error),

@@ -181,13 +181,10 @@ fn launch(
         };
         let group = &*cgroup.insert(group);
         let launch = runtime::Launch {
-            spec: &config,
-            rootfs: &rootfs,
-            stdio: streams.theirs(),
             console: streams.console.as_ref(),
-            cgroup: group,
             netlink: &netlink,
             init: record.init,
+            ..runtime::Launch::new(&config, &rootfs, streams.theirs(), group)
         };
         let starting = runtime::start(&launch).map_err(|e| (e.status, e.error))?;
         let pid = starting.pid();

@@ -34,15 +34,7 @@ fn main() {
     .unwrap();
     let (stdin, _stay) = rustix::pipe::pipe().unwrap();
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
-    let launch = Launch {
-        spec: &spec,
-        rootfs: &rootfs,
-        stdio: [stdin.as_fd(), null.as_fd(), null.as_fd()],
-        console: None,
-        cgroup: &cgroup,
-        netlink: &[],
-        init: false,
-    };
+    let launch = Launch::new(&spec, &rootfs, [stdin.as_fd(), null.as_fd(), null.as_fd()], &cgroup);
     let container = runtime::start(&launch).unwrap().release().unwrap();
     let start_time = container.start_time().unwrap();
     let mut phases: Vec<[Duration; 3]> = Vec::new();
@@ -52,14 +44,8 @@ fn main() {
         let process = process(request(&["true"]), &runtime::caps::DEFAULT.into_iter().collect()).unwrap();
         let t1 = Instant::now();
         let child = runtime::exec(&ExecLaunch {
-            pid: container.pid(),
-            start_time,
-            process: &process,
             seccomp: linux.seccomp().as_ref(),
-            stdio: [null.as_fd(), null.as_fd(), null.as_fd()],
-            console: None,
-            cgroup: &cgroup,
-            dies_with_caller: false,
+            ..ExecLaunch::new((container.pid(), start_time), &process, [null.as_fd(); 3], &cgroup)
         })
         .unwrap();
         let t2 = Instant::now();

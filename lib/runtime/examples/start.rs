@@ -51,13 +51,8 @@ fn main() {
         let t3 = Instant::now();
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let starting = start(&Launch {
-            spec: &spec,
-            rootfs: &rootfs,
-            stdio: [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-            console: None,
-            cgroup: &cgroup,
-            netlink: &[],
             init: flag("INIT"),
+            ..Launch::new(&spec, &rootfs, [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()], &cgroup)
         })
         .unwrap();
         let t4 = Instant::now();

@@ -10,7 +10,7 @@ use types::{Error, Kind, Result};
 use crate::Cgroup;
 use crate::console::Console;
 use crate::launch::{self, Process, StartError};
-use crate::plan::{Draft, Plan, Step, identity, text};
+use crate::plan::{Draft, Plan, Step, identity, preserved, text};
 
 /// What to run, and in which container.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,31 @@ pub struct ExecLaunch<'a> {
     pub cgroup: &'a Cgroup,
     /// The program is killed when the caller ends, in whatever way.
     pub dies_with_caller: bool,
+    /// So many descriptors from 3 on are the program's too.
+    pub preserve_fds: u32,
+}
+
+impl<'a> ExecLaunch<'a> {
+    /// An exec with nothing special about it.
+    #[must_use]
+    pub const fn new(
+        (pid, start_time): (i32, u64),
+        process: &'a Config,
+        stdio: [BorrowedFd<'a>; 3],
+        cgroup: &'a Cgroup,
+    ) -> Self {
+        Self {
+            pid,
+            start_time,
+            process,
+            seccomp: None,
+            stdio,
+            console: None,
+            cgroup,
+            dies_with_caller: false,
+            preserve_fds: 0,
+        }
+    }
 }
 
 /// Namespaces that the new process enters by itself. The pid namespace is entered by being born in it.
@@ -92,12 +117,13 @@ pub fn root_of(pid: i32, start_time: u64) -> Result<OwnedFd> {
 
 fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Result<Plan> {
     let process = launch.process;
-    let mut draft = Draft::default();
+    let mut draft = Draft { preserved: preserved(launch.preserve_fds)?, ..Draft::default() };
     let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
+    keep.extend(3..draft.report_number());
     keep.extend(launch.stdio.map(|fd| fd.as_raw_fd()));
     keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));
     let closing = draft.steps.len();
-    draft.push(Step::CloseOnExec);
+    draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
     draft.push(Step::ResetSignals);
     if let Some(score) = process.oom_score_adj() {
         draft.push(Step::OomScore(text(&score.to_string())?));
@@ -106,7 +132,8 @@ fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Res
     draft.push(Step::NewSession);
     draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags: ENTERED });
     let ends = identity::Ends { stdio: launch.stdio, terminal: launch.console.is_some(), report };
-    identity::plan(process, launch.seccomp, &ends, &mut draft)?;
+    let last = identity::plan(process, launch.seccomp, &ends, &mut draft)?;
+    draft.steps.extend(last);
     if launch.dies_with_caller {
         draft.push(Step::DieWithParent);
     }

@@ -9,7 +9,7 @@ use oci_spec::runtime::Spec;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use sys::pidfd::{Exit, Pidfd};
-use types::{Error, Kind, Result};
+use types::{Context, Error, Kind, Result};
 
 use crate::console::Console;
 use crate::plan::Plan;
@@ -35,6 +35,44 @@ pub struct Launch<'a> {
     pub netlink: &'a [u8],
     /// A small process 1 of ours starts the program, passes signals on and reaps (`--init`).
     pub init: bool,
+    /// Do not run the program before this gate opens. [`Starting::release`] returns when everything is
+    /// set up and the program was found, and the caller may end.
+    pub wait_start: Option<StartGate<'a>>,
+    /// So many descriptors from 3 on are the program's too, such as `LISTEN_FDS` (sd_listen_fds(3)).
+    pub preserve_fds: u32,
+}
+
+/// What a container that was created waits at.
+#[derive(Debug, Clone, Copy)]
+pub struct StartGate<'a> {
+    /// A fifo; one byte from it starts the program. Open for reading *and* writing, so that it has no
+    /// end while nobody else has it open.
+    pub go: BorrowedFd<'a>,
+    /// Where failures after that are told: one [`child::Failure`]; it is closed when the program runs.
+    pub report: BorrowedFd<'a>,
+}
+
+impl<'a> Launch<'a> {
+    /// A start with nothing special about it.
+    #[must_use]
+    pub const fn new(
+        spec: &'a Spec,
+        rootfs: &'a Rootfs,
+        stdio: [BorrowedFd<'a>; 3],
+        cgroup: &'a Cgroup,
+    ) -> Self {
+        Self {
+            spec,
+            rootfs,
+            stdio,
+            console: None,
+            cgroup,
+            netlink: &[],
+            init: false,
+            wait_start: None,
+            preserve_fds: 0,
+        }
+    }
 }
 
 /// A container's first process, before its program. Dropped without release, it is killed and reaped.
@@ -209,30 +247,46 @@ impl Drop for Starting {
     }
 }
 
-/// Reads the report: nothing if the program runs, eight bytes if not.
+/// Reads the report: nothing if the program runs, [`Failure::READY`] if it waits to be started, a failure if not.
 pub(crate) fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> Result<Process, StartError> {
+    match next_record(&mut report)? {
+        None | Some(Failure { step: Failure::READY, errno: 0 }) => Ok(Process { pid, pidfd }),
+        Some(failure) => Err(plan.failed(failure, &pidfd)),
+    }
+}
+
+/// Reads one record; nothing is there if the other end was closed by an exec.
+fn next_record(report: &mut File) -> Result<Option<Failure>> {
     let mut bytes = [0; Failure::SIZE];
     match report.read_exact(&mut bytes) {
-        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(Process { pid, pidfd }),
-        other => other.map_err(|e| Error::io("read report of process", e))?,
+        Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+        other => other.map(|()| Some(Failure::from_bytes(bytes))).context("read report of process"),
     }
-    let Failure { step, errno } = Failure::from_bytes(bytes);
-    // The verdict is the report; the process only has to be reaped.
-    let _status = pidfd.wait();
-    let step = usize::try_from(step).unwrap_or(usize::MAX);
-    Err(StartError { status: plan.status(step, errno), error: plan.error(step, errno) })
 }
 
 impl Plan {
+    /// A step that has failed, as an error; reaps the process.
+    fn failed(&self, failure: Failure, process: &Pidfd) -> StartError {
+        // The verdict is the report; the process only has to be reaped.
+        let _status = process.wait();
+        let step = usize::try_from(failure.step).unwrap_or(usize::MAX);
+        StartError { status: self.status(step, failure.errno), error: self.error(step, failure.errno) }
+    }
+
     /// The exit status for a failed step: from the errno of `execve(2)`, never from words.
     fn status(&self, step: usize, errno: i32) -> u8 {
         match errno {
             // A directory that the user has asked for is part of what cannot be invoked.
             _ if matches!(self.steps.get(step), Some(child::Op::Cwd(_))) => 126,
-            _ if step < self.steps.len() => 125,
+            _ if step < self.steps.len() && !self.is_search(step) => 125,
             libc::ENOENT | libc::ENOTDIR => 127,
             _ => 126,
         }
+    }
+
+    /// The step looks for the program, so that its failure is that of the program.
+    pub(crate) fn is_search(&self, step: usize) -> bool {
+        matches!(self.steps.get(step), Some(child::Op::FindProgram(_)))
     }
 }
 

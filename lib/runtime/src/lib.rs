@@ -24,7 +24,7 @@ mod words;
 pub use cgroup::Cgroup;
 pub use console::Console;
 pub use exec::{ExecLaunch, exec, root_of};
-pub use launch::{Launch, Process, StartError, Starting, plan, start};
+pub use launch::{Launch, Process, StartError, StartGate, Starting, plan, start};
 pub use plan::Plan;
 pub use rootfs::{Overlay, Rootfs};
 pub use sys::pidfd::Exit;

@@ -18,7 +18,7 @@ use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use rustix::fs::{Mode, OFlags};
 use types::{Error, Kind, Result};
 
-use crate::Launch;
+use crate::launch::{Launch, StartGate};
 
 /// Strings and lists of a plan are owned by it.
 #[derive(Debug, Clone, Copy)]
@@ -58,11 +58,37 @@ pub(crate) struct Draft {
     pub own_dev: bool,
     /// `/proc` is a procfs of ours.
     pub own_proc: bool,
+    /// So many descriptors from 3 on are the program's.
+    pub preserved: i32,
+    /// The stub waits to be started.
+    pub waits: bool,
 }
 
 impl Draft {
     pub fn push(&mut self, step: Step) {
         self.steps.push(step);
+    }
+
+    /// The lowest descriptor that is not the program's.
+    pub fn first_of_ours(&self) -> u32 {
+        self.report_number().cast_unsigned()
+    }
+
+    /// Where the stub will find the report pipe: behind all that is the program's.
+    pub const fn report_number(&self) -> child::Fd {
+        3 + self.preserved
+    }
+
+    /// The first number behind all those that have a meaning for the stub.
+    pub const fn free_number(&self) -> child::Fd {
+        self.report_number() + 3
+    }
+
+    /// A copy of a descriptor that nothing placed before the exec will replace.
+    pub fn out_of_the_way(&mut self, fd: BorrowedFd<'_>) -> Result<child::Fd> {
+        let copy = rustix::io::fcntl_dupfd_cloexec(fd, self.free_number())
+            .map_err(|e| Error::io("duplicate descriptor", e))?;
+        Ok(self.hold(copy))
     }
 
     /// Keeps a descriptor open until the child has its copy.
@@ -96,9 +122,9 @@ impl Plan {
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
         let spaces = Namespaces::of(linux)?;
         refuse_to_change_the_host(inputs, linux)?;
-        let mut draft = Draft::default();
+        let mut draft = Draft { preserved: preserved(inputs.preserve_fds)?, ..Draft::default() };
 
-        draft.push(Step::CloseOnExec);
+        draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
         draft.push(Step::ResetSignals);
         draft.push(Step::Umask(0));
         if let Some(score) = process.oom_score_adj() {
@@ -127,7 +153,11 @@ impl Plan {
             draft.push(Step::Domainname(text(name)?));
         }
         let ends = identity::Ends { stdio: inputs.stdio, terminal: inputs.console.is_some(), report };
-        identity::plan(process, linux.seccomp().as_ref(), &ends, &mut draft)?;
+        let last = identity::plan(process, linux.seccomp().as_ref(), &ends, &mut draft)?;
+        if let Some(gate) = inputs.wait_start {
+            wait_for_start(&gate, process, &mut draft)?;
+        }
+        draft.steps.extend(last);
         Self::finish(spaces.new, draft, process, inputs.init)
     }
 
@@ -147,7 +177,7 @@ impl Plan {
         process: &oci_spec::runtime::Process,
         init: bool,
     ) -> Result<Self> {
-        let program = process::program(process, init)?;
+        let program = process::program(process, init, &draft)?;
         draft.hold(program.stub);
         Ok(Self {
             namespaces,
@@ -158,6 +188,36 @@ impl Plan {
             fds: draft.fds,
         })
     }
+}
+
+/// Looks for the program while there is still somebody to hear of it, and has the stub wait.
+fn wait_for_start(
+    gate: &StartGate<'_>,
+    process: &oci_spec::runtime::Process,
+    draft: &mut Draft,
+) -> Result<()> {
+    draft.push(Step::FindProgram(process::candidates(process)?));
+    for (fd, to) in [gate.go, gate.report].into_iter().zip(draft.report_number() + 1..) {
+        let from = draft.out_of_the_way(fd)?;
+        draft.push(Step::Pass { from, to });
+    }
+    draft.waits = true;
+    Ok(())
+}
+
+/// Checks that descriptors which are to be passed on are there, and are not ours: everything that we open
+/// is close-on-exec, and may have taken a number that the caller has promised and not used.
+pub(crate) fn preserved(count: u32) -> Result<i32> {
+    use rustix::io::{FdFlags, fcntl_getfd};
+    let bad = |fd| invalid(format!("descriptor {fd} is to be preserved and was not passed"));
+    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20).ok_or_else(|| bad(count))?;
+    for fd in 3..3 + count {
+        let flags = sys::fd::borrowed(fd).and_then(|fd| fcntl_getfd(fd).ok());
+        if flags.is_none_or(|flags| flags.contains(FdFlags::CLOEXEC)) {
+            return Err(bad(fd.cast_unsigned()));
+        }
+    }
+    Ok(count)
 }
 
 /// Namespaces to make and to join.

@@ -9,13 +9,18 @@ impl Plan {
     /// Returns what a step does, such as `mount proc on "/proc"`. The step after the last is the exec.
     #[must_use]
     pub fn describe(&self, step: usize) -> String {
-        self.steps.get(step).map_or_else(|| format!("run {:?}", self.program), describe)
+        match self.steps.get(step) {
+            Some(op) if !self.is_search(step) => describe(op),
+            _ => format!("run {:?}", self.program),
+        }
     }
 
     /// Returns the error for a step that failed.
     pub(crate) fn error(&self, step: usize, errno: i32) -> Error {
         let error = Error::io(self.describe(step), std::io::Error::from_raw_os_error(errno));
-        match self.steps.get(step).map_or_else(|| exec_hint(&self.program, errno), |op| hint(op, errno)) {
+        let search = self.is_search(step);
+        let op = self.steps.get(step).filter(|_| !search);
+        match op.map_or_else(|| exec_hint(&self.program, errno), |op| hint(op, errno)) {
             Some(hint) => error.hint(hint),
             None => error,
         }
@@ -25,7 +30,7 @@ impl Plan {
 fn describe(step: &Step) -> String {
     let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
     match step {
-        Op::CloseOnExec | Op::Close(_) => "close descriptors".into(),
+        Op::CloseOnExec { .. } | Op::Close(_) => "close descriptors".into(),
         Op::ResetSignals => "reset signals".into(),
         Op::JoinCgroup(_) => "join cgroup".into(),
         Op::Setns { .. } => "join namespaces".into(),
@@ -50,6 +55,8 @@ fn describe(step: &Step) -> String {
         Op::SealRoot => "make root file system read-only".into(),
         Op::Pivot => "change root".into(),
         Op::Gate(_) => "wait for release".into(),
+        Op::Tell(_) => "report".into(),
+        Op::FindProgram(_) => "look for the program".into(),
         Op::Netlink(_) => "configure network".into(),
         Op::Hostname(name) => format!("set host name {:?}", text(name)),
         Op::Domainname(name) => format!("set domain name {:?}", text(name)),
@@ -61,7 +68,8 @@ fn describe(step: &Step) -> String {
         Op::Keyring => "join new session keyring".into(),
         Op::Cwd(path) => format!("enter working directory \"/{}\"", text(path)),
         Op::Stdio(_) => "connect standard descriptors".into(),
-        Op::Report(_) => "place the report pipe".into(),
+        Op::Report { .. } => "place the report pipe".into(),
+        Op::Pass { .. } => "place the start gate".into(),
         Op::ControllingTerminal => "take controlling terminal".into(),
         Op::Bounding(_) => "drop bounding capabilities".into(),
         Op::Groups(_) => "set supplementary groups".into(),

@@ -9,6 +9,7 @@ mod container {
     mod confinement;
     mod entering;
     mod env;
+    mod gate;
     mod groups;
     mod hostile;
     mod program;

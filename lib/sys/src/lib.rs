@@ -5,6 +5,7 @@
 
 pub mod bpf;
 pub mod enter;
+pub mod fd;
 pub mod fork;
 pub mod memory;
 pub mod mount;

@@ -17,13 +17,13 @@ pub struct Ends<'a> {
     pub report: BorrowedFd<'a>,
 }
 
-/// Appends limits, identity, capabilities and the filter.
+/// Appends limits, identity, capabilities and the filter. Returns the steps that come last of all.
 pub fn plan(
     process: &Process,
     seccomp: Option<&LinuxSeccomp>,
     ends: &Ends<'_>,
     draft: &mut Draft,
-) -> Result<()> {
+) -> Result<Vec<Step>> {
     draft.push(Step::Umask(process.user().umask().unwrap_or(0o022)));
     draft.push(Step::Keyring);
     if process.cwd() != std::path::Path::new("/") {
@@ -31,7 +31,7 @@ pub fn plan(
     }
     let stdio = lifted(ends.stdio, draft)?;
     draft.push(Step::Stdio(stdio));
-    draft.push(Step::Report(ends.report.as_raw_fd()));
+    draft.push(Step::Report { from: ends.report.as_raw_fd(), to: draft.report_number() });
     if ends.terminal {
         draft.push(Step::ControllingTerminal);
     }
@@ -42,7 +42,7 @@ pub fn plan(
     privileges(process, seccomp, draft)
 }
 
-fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Draft) -> Result<()> {
+fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Draft) -> Result<Vec<Step>> {
     let user = process.user();
     let held = held()?;
     let set = |set: &Option<_>| set.as_ref().map_or(0, caps::mask) & held;
@@ -57,11 +57,7 @@ fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Dra
 
     let no_new = process.no_new_privileges().unwrap_or(false);
     let filter = seccomp.map(seccomp::compile).transpose()?;
-    let install = |draft: &mut Draft, filter: Option<seccomp::Filter>| {
-        if let Some(filter) = filter {
-            draft.push(Step::Seccomp { flags: filter.flags, filter: filter.program });
-        }
-    };
+    let install = filter.map(|filter| Step::Seccomp { flags: filter.flags, filter: filter.program });
     draft.push(Step::Bounding(bounding));
     // The primary group too: without it, a set-group-id program could shed a group that is denied
     // something by a file's group bits (CVE-2022-2989 and its kin).
@@ -72,12 +68,11 @@ fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Dra
     if no_new {
         finish(user.uid(), effective, permitted, inheritable, ambient, draft);
         draft.push(Step::NoNewPrivileges);
-        install(draft, filter);
-    } else {
-        install(draft, filter);
-        finish(user.uid(), effective, permitted, inheritable, ambient, draft);
+        return Ok(install.into_iter().collect());
     }
-    Ok(())
+    draft.steps.extend(install);
+    finish(user.uid(), effective, permitted, inheritable, ambient, draft);
+    Ok(Vec::new())
 }
 
 fn finish(uid: u32, effective: u64, permitted: u64, inheritable: u64, ambient: u64, draft: &mut Draft) {

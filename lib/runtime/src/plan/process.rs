@@ -10,7 +10,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use types::{Error, Result};
 
-use super::{Owned, invalid, text};
+use super::{Draft, Owned, invalid, text};
 
 /// Where programs are looked for if the environment does not say. The stub has the same.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -27,23 +27,42 @@ pub struct Program {
 }
 
 /// Prepares the exec; with `init`, the stub stays as process 1.
-pub fn program(process: &Process, init: bool) -> Result<Program> {
+pub fn program(process: &Process, init: bool, draft: &Draft) -> Result<Program> {
     let args = process.args().as_deref().unwrap_or_default();
     let name = args.first().ok_or_else(|| invalid("there is no program to run"))?;
     let env = process.env().as_deref().unwrap_or_default();
     let mut strings = Vec::with_capacity(args.len() + env.len() + 2);
-    let mode = if init { "--" } else { "-e" };
-    let argv = pointers([INIT, mode].into_iter().chain(args.iter().map(String::as_str)), &mut strings)?;
+    let mut mode = if init { "--" } else { "-e" }.to_owned();
+    match draft.report_number() {
+        3 if !draft.waits => {}
+        report => mode += &report.to_string(),
+    }
+    if draft.waits {
+        mode.push('w');
+    }
+    let argv = pointers([INIT, &mode].into_iter().chain(args.iter().map(String::as_str)), &mut strings)?;
     let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
-    let stub = stub().map_err(|e| {
+    let stub = stub(draft.free_number()).map_err(|e| {
         Error::io("prepare the first program", e).hint("it is in a memory file: see sysctl vm.memfd_noexec")
     })?;
     let exec = Exec { stub: stub.as_raw_fd(), argv, envp };
     Ok(Program { exec, name: name.clone(), strings, stub })
 }
 
-/// A copy of the stub that nobody can change.
-fn stub() -> Result<OwnedFd, Errno> {
+/// The files that the stub will try, in its order.
+pub fn candidates(process: &Process) -> Result<Vec<CString>> {
+    let name = process.args().iter().flatten().next().ok_or_else(|| invalid("there is no program to run"))?;
+    if name.is_empty() || name.contains('/') {
+        return Ok(vec![text(name)?]);
+    }
+    let lines = process.env().iter().flatten();
+    let path = lines.filter_map(|line| line.strip_prefix("PATH=")).next_back().unwrap_or(DEFAULT_PATH);
+    let dirs = path.split(':').filter(|dir| !dir.is_empty());
+    dirs.map(|dir| text(&format!("{dir}/{name}"))).collect()
+}
+
+/// A copy of the stub that nobody can change, at a number that nothing else is put at.
+fn stub(lowest: child::Fd) -> Result<OwnedFd, Errno> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Linux 6.3 wants to be told that it is to be executed; older ones do not know the flag.
     let file = match memfd_create(c"longshore-init", flags | MemfdFlags::EXEC) {
@@ -56,8 +75,7 @@ fn stub() -> Result<OwnedFd, Errno> {
         rest = rest.get(written..).unwrap_or_default();
     }
     fcntl_add_seals(&file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
-    // Descriptor 3 is where the report pipe will be.
-    if file.as_raw_fd() > 3 { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, 4) }
+    if file.as_raw_fd() >= lowest { Ok(file) } else { rustix::io::fcntl_dupfd_cloexec(&file, lowest) }
 }
 
 fn pointers<'a>(

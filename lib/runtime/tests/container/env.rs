@@ -141,7 +141,7 @@ impl Env {
             Some(console) => [console.slave(); 3],
             None => [null.as_fd(), out.as_fd(), err.as_fd()],
         };
-        let launch = Launch { spec, rootfs: &rootfs, stdio, console, cgroup, netlink: &[], init: self.init };
+        let launch = Launch { console, init: self.init, ..Launch::new(spec, &rootfs, stdio, cgroup) };
         Ok((runtime::start(&launch)?.release()?, stdout, stderr))
     }
 
@@ -151,15 +151,7 @@ impl Env {
         let cgroup = Cgroup::create(&self.id, &LinuxResources::default()).unwrap();
         let null = File::open("/dev/null").unwrap();
         let stdio = [null.as_fd(); 3];
-        let launch = Launch {
-            spec: &spec,
-            rootfs: &rootfs,
-            stdio,
-            console: None,
-            cgroup: &cgroup,
-            netlink: &[],
-            init: false,
-        };
+        let launch = Launch::new(&spec, &rootfs, stdio, &cgroup);
         let steps = runtime::plan(&launch).unwrap().steps().collect();
         cgroup.remove().unwrap();
         steps
@@ -229,18 +221,14 @@ impl Running {
         let (mut stdout, out) = pipe();
         let (mut stderr, err) = pipe();
         let null = File::open("/dev/null").unwrap();
+        let stdio = match &console {
+            Some(console) => [console.slave(); 3],
+            None => [null.as_fd(), out.as_fd(), err.as_fd()],
+        };
         let child = runtime::exec(&ExecLaunch {
-            pid,
-            start_time,
-            process: &process,
             seccomp: self.spec.linux().as_ref().unwrap().seccomp().as_ref(),
-            stdio: match &console {
-                Some(console) => [console.slave(); 3],
-                None => [null.as_fd(), out.as_fd(), err.as_fd()],
-            },
             console: console.as_ref(),
-            cgroup: &self.cgroup,
-            dies_with_caller: false,
+            ..ExecLaunch::new((pid, start_time), &process, stdio, &self.cgroup)
         });
         drop((out, err));
         let child = child?;
