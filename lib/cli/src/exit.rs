@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use rustix::fs::Mode;
 use types::{Error, Kind};
 
 /// How a tool ends.
@@ -54,6 +55,9 @@ fn run_with<A: clap::Parser>(
     // Rust starts with SIGPIPE ignored. A filter must die quietly instead, and a program that we
     // exec must not inherit the ignored signal.
     sys::signal::default_sigpipe();
+    // What we make has the mode that its maker names, whatever the caller's umask: the root of a
+    // container, or its /etc/hosts, must be open to users who are not root.
+    rustix::process::umask(Mode::from(0o022));
     let args = match A::try_parse() {
         Ok(args) => args,
         Err(err) => return usage_error(&err, usage),

@@ -268,8 +268,9 @@ fn fill_volumes(store: &Store, record: &Record, rootfs: BorrowedFd<'_>) -> Resul
 
 fn mount_root(store: &Store, record: &Record) -> Result<runtime::Rootfs> {
     let bundle = store.bundle(&record.id)?;
-    let lowers =
-        record.layers.iter().rev().map(|layer| store.layer_dir(layer)).collect::<Result<Vec<_>>>()?;
+    let lowers = (record.layers.iter().rev().map(|layer| store.layer_dir(layer)))
+        .chain([store.mountpoints()])
+        .collect::<Result<Vec<_>>>()?;
     runtime::Rootfs::overlay(&runtime::Overlay {
         lowers: &lowers.iter().map(AsFd::as_fd).collect::<Vec<_>>(),
         upper: bundle.upper.as_fd(),

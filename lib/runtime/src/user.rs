@@ -160,7 +160,7 @@ fn read(rootfs: BorrowedFd<'_>, path: &str) -> Result<String> {
     // Our own /proc, and a descriptor of ours: the file that was just looked at.
     let reopened = format!("/proc/self/fd/{}", handle.as_raw_fd());
     let file = File::open(reopened).with_context(|| format!("open \"/{path}\" of the container"))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(64 << 10) + 1);
     file.take(LIMIT + 1)
         .read_to_end(&mut bytes)
         .with_context(|| format!("read \"/{path}\" of the container"))?;

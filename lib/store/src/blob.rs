@@ -70,7 +70,8 @@ impl Store {
 
     /// Reads a small blob whole and verifies it again: a damaged disk must not pass for an image.
     pub fn read_blob(&self, digest: &Digest, max: u64) -> Result<Vec<u8>> {
-        let mut content = Vec::new();
+        // Room for a usual manifest or configuration: one read, and one that sees the end.
+        let mut content = Vec::with_capacity(8 << 10);
         self.open_blob(digest)?
             .take(max + 1)
             .read_to_end(&mut content)

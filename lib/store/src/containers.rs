@@ -158,7 +158,7 @@ impl Store {
         let place = layout::tmp_in(Area::Root).join(id);
         self.make_dir(&place)?;
         let lock = self.lock_dir(&place, LockMode::Exclusive)?;
-        for (dir, mode) in [(name::ETC, 0o755), (name::UPPER, 0o755), (name::WORK, 0o700)] {
+        for (dir, mode) in [(name::UPPER, 0o755), (name::WORK, 0o700)] {
             // The mode of `upper` becomes that of the container's `/`.
             rustix::fs::mkdirat(lock.dir(), dir, Mode::from(mode))
                 .map_err(std::io::Error::from)
@@ -288,10 +288,10 @@ impl Store {
         layout::container(id).join(name::LOG)
     }
 
-    /// A file that is bound into the container: `hosts`, `hostname`, `resolv.conf`.
+    /// A file that is bound into the container's `/etc`: `hosts`, `hostname`, `resolv.conf`.
     #[must_use]
     pub fn etc(&self, id: &str, file: &str) -> Place {
-        layout::container(id).join(name::ETC).join(file)
+        layout::container(id).join(file)
     }
 
     /// Writes such a file, in place: it may be bound into a container that runs.

@@ -6,7 +6,8 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use types::digest::Digest;
 use types::{Context, Error, Kind, Result};
@@ -62,6 +63,29 @@ impl Store {
     #[must_use]
     pub fn layer_place(&self, digest: &Digest) -> Place {
         layout::layer(digest).join(name::TREE)
+    }
+
+    /// A layer below all others with what every container mounts over: where an image lacks it,
+    /// nothing has to be made in the writable layer at each start. Whatever the image has in
+    /// these places hides it, and its directories decide owner and mode.
+    ///
+    /// # Errors
+    /// If it is not there and cannot be made.
+    pub fn mountpoints(&self) -> Result<OwnedFd> {
+        let place = layout::mountpoints();
+        match self.open_dir(&place) {
+            Err(e) if e.kind() == Kind::NotFound => {}
+            other => return other,
+        }
+        let (tmp, lock) = self.locked_tmp()?;
+        let made = make_mountpoints(lock.dir())
+            .map_err(|e| Error::io(format!("make {:?}", self.absolute(&place)), e))
+            .and_then(|()| self.rename(&tmp, &place));
+        if made.is_err() {
+            self.delete_quietly(&tmp)?;
+        }
+        // It is there also if somebody else has made it meanwhile.
+        self.open_dir(&place).map_err(|e| made.err().unwrap_or(e))
     }
 
     /// What is known of a layer; `None` if it is not unpacked.
@@ -127,6 +151,26 @@ impl Store {
             Err(e) => Err(e),
         }
     }
+}
+
+/// Directories, and the files in them, that a container's own file systems and files are mounted on.
+const MOUNTPOINTS: &[(&str, &[&str])] =
+    &[("proc", &[]), ("sys", &[]), ("dev", &[]), ("etc", &["hosts", "hostname", "resolv.conf"])];
+
+fn make_mountpoints(tmp: BorrowedFd<'_>) -> Result<(), Errno> {
+    let dir_flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file_flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::fchmod(tmp, Mode::from(0o755))?;
+    for (name, files) in MOUNTPOINTS {
+        rustix::fs::mkdirat(tmp, *name, Mode::from(0o755))?;
+        let dir = rustix::fs::openat(tmp, *name, dir_flags, Mode::empty())?;
+        rustix::fs::fchmod(&dir, Mode::from(0o755))?; // whatever the umask
+        for file in *files {
+            let file = rustix::fs::openat(&dir, *file, file_flags, Mode::from(0o644))?;
+            rustix::fs::fchmod(&file, Mode::from(0o644))?;
+        }
+    }
+    Ok(())
 }
 
 impl<'s> StagedLayer<'s> {

@@ -66,7 +66,9 @@ pub const ENTRIES: &[Entry] = &[
     root("containers/ID/stop", "file"),
     root("containers/ID/log", "file"),
     root("containers/ID/log.N", "file"),
-    root("containers/ID/etc", "dir"),
+    root("containers/ID/hosts", "file"),
+    root("containers/ID/hostname", "file"),
+    root("containers/ID/resolv.conf", "file"),
     root("containers/ID/upper", "dir"),
     root("containers/ID/work", "dir"),
     root("oci-layout", "file"),
@@ -76,6 +78,7 @@ pub const ENTRIES: &[Entry] = &[
     root("tmp/layer-NAME", "dir"),
     root("layers/sha256/HEX/tree", "dir"),
     root("layers/sha256/HEX/layer.json", "file"),
+    root("mountpoints", "dir"),
     root("networks/NAME.json", "file"),
     run("tmp/NAME", "dir"),
     run("leases/ADDRESS", "link"),
@@ -150,8 +153,6 @@ pub(crate) mod in_container {
     pub(crate) const STOP: &str = "stop";
     /// What it wrote.
     pub(crate) const LOG: &str = "log";
-    /// `hosts`, `hostname` and `resolv.conf`, bound into the container.
-    pub(crate) const ETC: &str = "etc";
     /// The writable layer.
     pub(crate) const UPPER: &str = "upper";
     /// Overlay's own scratch space.
@@ -199,6 +200,12 @@ pub(crate) mod in_layer {
     pub(crate) const TREE: &str = "tree";
     /// What is known of it.
     pub(crate) const RECORD: &str = "layer.json";
+}
+
+/// `mountpoints`: what containers mount over, as far as their images lack it; the lowest layer of
+/// each.
+pub(crate) fn mountpoints() -> Place {
+    Place::root("mountpoints")
 }
 
 const TMP_LAYER: &str = "layer-";

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use types::{Context, Result};
@@ -44,18 +44,17 @@ impl Stream {
 #[derive(Debug)]
 pub struct LogWriter {
     dir: OwnedFd,
-    file: File,
+    /// Opened, or made, when the first bytes come: many containers never write any.
+    file: Option<File>,
     size: u64,
     line: Vec<u8>,
 }
 
 impl Store {
-    /// Opens the log of a container for writing, and makes it if it is not there.
+    /// The log of a container, for writing. It is made with the first bytes, if it is not there.
     pub fn open_log(&self, id: &str) -> Result<LogWriter> {
         let dir = self.open_dir(&layout::container(id))?;
-        let file = open_append(&dir)?;
-        let size = file.metadata().context("stat the log")?.len();
-        Ok(LogWriter { dir, file, size, line: Vec::new() })
+        Ok(LogWriter { dir, file: None, size: 0, line: Vec::new() })
     }
 }
 
@@ -74,15 +73,32 @@ impl LogWriter {
                 self.line.extend_from_slice(part);
             }
         }
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => self.open()?,
+        };
         if self.size > 0 && self.size + self.line.len() as u64 > MAX_SIZE {
             self.rotate()?;
+            file = self.open()?;
         }
-        self.file.write_all(&self.line).context("write the log")?;
+        let written = file.write_all(&self.line).context("write the log");
+        self.file = Some(file);
+        written?;
         self.size += self.line.len() as u64;
         Ok(())
     }
 
-    /// `log.1` becomes `log.2`, `log` becomes `log.1`, a new `log` begins. A reader that follows
+    fn open(&mut self) -> Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::openat(&self.dir, name::LOG, flags, Mode::from(0o600))
+            .map(File::from)
+            .map_err(std::io::Error::from)
+            .context("open the log")?;
+        self.size = file.metadata().context("stat the log")?.len();
+        Ok(file)
+    }
+
+    /// `log.1` becomes `log.2`, `log` becomes `log.1`; a new `log` is to begin. A reader that follows
     /// sees the file that it holds renamed.
     fn rotate(&mut self) -> Result<()> {
         for n in (1..MAX_FILES).rev() {
@@ -92,8 +108,6 @@ impl LogWriter {
                 Err(e) => return Err(types::Error::io("rotate the log", e)),
             }
         }
-        self.file = open_append(&self.dir)?;
-        self.size = 0;
         Ok(())
     }
 }
@@ -101,12 +115,4 @@ impl LogWriter {
 /// The name of the n-th oldest file; 0 is the current one.
 pub(crate) fn rotated(n: u32) -> String {
     if n == 0 { name::LOG.to_owned() } else { format!("{}.{n}", name::LOG) }
-}
-
-fn open_append(dir: impl AsFd) -> Result<File> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(dir, name::LOG, flags, Mode::from(0o600))
-        .map(File::from)
-        .map_err(std::io::Error::from)
-        .context("open the log")
 }

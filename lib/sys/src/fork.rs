@@ -1,6 +1,7 @@
 //! Copies of this process.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid};
@@ -20,8 +21,9 @@ pub enum Fork {
 /// # Errors
 /// `Other` if there are other threads; what fork(2) says.
 pub fn fork() -> io::Result<Fork> {
-    // One directory entry a thread, and two for `.` and `..`: cheaper than parsing a status file.
-    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+    // The kernel counts a link for each thread, beside the two of any directory: one look instead of
+    // reading a directory or a status file.
+    if std::fs::metadata("/proc/self/task")?.nlink() != 3 {
         return Err(io::Error::other("this process has several threads"));
     }
     // SAFETY: there is one thread, as was just seen, and only it could make another one.
