@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 /// How many containers `ls` lists, and the memory is divided by.
 const MANY: usize = 200;
 
+/// Pause before each measurement of a start.
+const SETTLE: Duration = Duration::from_millis(300);
+
 struct Engine {
     name: String,
     script: PathBuf,
@@ -53,6 +56,9 @@ fn main() {
         let mut times = Times::new();
         for round in 0..rounds {
             for engine in in_turn(&engines, round) {
+                // What the one before still takes down (a shim, a veth pair, a network namespace) is
+                // not to be measured with the next.
+                std::thread::sleep(SETTLE);
                 note(&mut times, engine, engine.time(verb), shell);
             }
         }
