@@ -51,6 +51,7 @@ impl State {
             Op::SealMount(path) => self.seal(path.as_ref()),
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
+            Op::RootPropagation { flag, recursive } => call::mount_propagate(self.root, *flag, *recursive),
             Op::Cwd(path) => cwd(path.as_ref()),
             Op::Tell(number) => self.tell(*number),
             Op::Report { from, to } => self.report_to(*from, *to),
@@ -104,6 +105,10 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
             Ok(())
         }
         Op::Keyring => keyring(),
+        Op::Personality(domain) => call::personality(*domain),
+        Op::Scheduler(attr) => call::sched_setattr(attr.as_ref()),
+        Op::IoPriority(value) => call::ioprio_set(*value),
+        Op::MemoryPolicy { mode, nodes } => call::set_mempolicy(*mode, nodes.as_ref()),
         Op::Stdio(fds) => stdio(*fds),
         Op::Pass { from, to } => call::dup_to(*from, *to),
         Op::FindProgram(candidates) => find_program(candidates.as_ref()),

@@ -177,6 +177,12 @@ pub fn mount_set(of: Fd, set: Attr, recursive: bool) -> Result<(), Errno> {
     sys!(SYS_mount_setattr, of, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(drop)
 }
 
+pub fn mount_propagate(of: Fd, propagation: u64, recursive: bool) -> Result<(), Errno> {
+    let attr = MountAttr { set: 0, clear: 0, propagation, userns: 0 };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    sys!(SYS_mount_setattr, of, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(drop)
+}
+
 pub fn propagation(flags: u64) -> Result<(), Errno> {
     sys!(SYS_mount, c"".as_ptr(), c"/".as_ptr(), null::<c_char>(), flags, null::<c_void>()).map(drop)
 }
@@ -208,6 +214,32 @@ pub fn setsid() -> Result<(), Errno> {
 pub fn umask(mode: u32) {
     // umask(2) cannot fail.
     let _old = sys!(SYS_umask, mode);
+}
+
+pub fn personality(domain: u64) -> Result<(), Errno> {
+    sys!(SYS_personality, domain).map(drop)
+}
+
+/// `attr` is a `struct sched_attr`, which begins with its own size.
+pub fn sched_setattr(attr: &[u8]) -> Result<(), Errno> {
+    if attr.len() < 48 {
+        return Err(libc::EINVAL);
+    }
+    sys!(SYS_sched_setattr, 0 as c_long, attr.as_ptr(), 0 as c_long).map(drop)
+}
+
+pub fn ioprio_set(value: u32) -> Result<(), Errno> {
+    const IOPRIO_WHO_PROCESS: c_long = 1;
+    sys!(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0 as c_long, value).map(drop)
+}
+
+pub fn set_mempolicy(mode: u32, nodes: &[u64]) -> Result<(), Errno> {
+    // The kernel looks at one bit less than it is told of (set_mempolicy(2), BUGS of old libraries).
+    let bits = match nodes.len() {
+        0 => 0,
+        words => words.wrapping_mul(64).wrapping_add(1),
+    };
+    sys!(SYS_set_mempolicy, mode, nodes.as_ptr(), bits).map(drop)
 }
 
 pub fn prctl(option: c_int, a: u64, b: u64) -> Result<(), Errno> {

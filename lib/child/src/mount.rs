@@ -38,6 +38,9 @@ impl State {
         call::fsconfig_create(fs)?;
         let tree = call::fsmount(fs, new.attr)?;
         call::close(fs);
+        if new.propagation != 0 {
+            call::mount_propagate(tree, new.propagation, false)?;
+        }
         self.place(tree, &new.at)?;
         match new.keep {
             Keep::No => call::close(tree),

@@ -103,6 +103,14 @@ pub enum Op<P: Prepared> {
     SealRoot,
     /// Changes `/` to the attached root and detaches the host's tree.
     Pivot,
+    /// Sets the propagation of the root, alone or with everything below it. After [`Op::Pivot`], which
+    /// refuses a shared root.
+    RootPropagation {
+        /// One of `MS_SHARED`, `MS_SLAVE`, `MS_UNBINDABLE`.
+        flag: u64,
+        /// Also of all that is mounted below.
+        recursive: bool,
+    },
 
     /// Waits for one byte; end of file means that the parent is gone.
     Gate(Fd),
@@ -128,6 +136,19 @@ pub enum Op<P: Prepared> {
     },
     /// `umask(2)`.
     Umask(u32),
+    /// `personality(2)`.
+    Personality(u64),
+    /// `sched_setattr(2)`: a `struct sched_attr`.
+    Scheduler(P::List<u8>),
+    /// `ioprio_set(2)` for this process: class and priority, packed.
+    IoPriority(u32),
+    /// `set_mempolicy(2)`.
+    MemoryPolicy {
+        /// Mode and flags.
+        mode: u32,
+        /// One bit for each node.
+        nodes: P::List<u64>,
+    },
     /// A new anonymous session keyring: the host's is not visible.
     Keyring,
     /// Enters the working directory, resolved inside the root and without magic links, and checks
@@ -192,6 +213,8 @@ pub struct NewMount<P: Prepared> {
     pub params: P::List<Param<P>>,
     /// Attributes of the mount.
     pub attr: Attr,
+    /// `MS_SHARED` and its kin; 0 for a private one.
+    pub propagation: u64,
     /// Where.
     pub at: Target<P>,
     /// Whether later operations need it.

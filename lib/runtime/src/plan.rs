@@ -5,6 +5,7 @@ pub(crate) mod identity;
 mod mounts;
 mod options;
 mod process;
+mod schedule;
 pub use process::DEFAULT_PATH;
 mod target;
 
@@ -152,6 +153,7 @@ impl Plan {
         if let Some(name) = spec.domainname() {
             draft.push(Step::Domainname(text(name)?));
         }
+        schedule::of_container(linux, &mut draft)?;
         let ends = identity::Ends { stdio: inputs.stdio, terminal: inputs.console.is_some(), report };
         let last = identity::plan(process, linux.seccomp().as_ref(), &ends, &mut draft)?;
         if let Some(gate) = inputs.wait_start {
@@ -284,13 +286,9 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
         ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
         ("hooks", spec.hooks().is_some()),
         ("Intel RDT", linux.intel_rdt().is_some()),
-        ("personality", linux.personality().is_some()),
         ("time offsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
-        ("memory policy", linux.memory_policy().is_some()),
         ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
-        ("scheduler", process.is_some_and(|p| p.scheduler().is_some())),
-        ("I/O priority", process.is_some_and(|p| p.io_priority().is_some())),
         ("AppArmor profile", process.is_some_and(|p| p.apparmor_profile().is_some())),
         ("SELinux label", process.is_some_and(|p| p.selinux_label().is_some())),
     ]

@@ -65,6 +65,11 @@ fn describe(step: &Step) -> String {
             format!("set limit {name} to {soft}:{hard}")
         }
         Op::Umask(_) => "set umask".into(),
+        Op::Personality(_) => "set personality".into(),
+        Op::Scheduler(_) => "set scheduler".into(),
+        Op::IoPriority(_) => "set I/O priority".into(),
+        Op::MemoryPolicy { .. } => "set memory policy".into(),
+        Op::RootPropagation { .. } => "set propagation of the root".into(),
         Op::Keyring => "join new session keyring".into(),
         Op::Cwd(path) => format!("enter working directory \"/{}\"", text(path)),
         Op::Stdio(_) => "connect standard descriptors".into(),

@@ -9,6 +9,7 @@ mod container {
     mod confinement;
     mod entering;
     mod env;
+    mod fields;
     mod gate;
     mod groups;
     mod hostile;

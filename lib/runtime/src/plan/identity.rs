@@ -6,7 +6,7 @@ use child::Fd;
 use oci_spec::runtime::{LinuxSeccomp, PosixRlimitType, Process};
 use types::Result;
 
-use super::{Draft, Step, target, text};
+use super::{Draft, Step, invalid, schedule, target, text};
 use crate::{caps, seccomp};
 
 /// What the process is connected to.
@@ -36,7 +36,12 @@ pub fn plan(
         draft.push(Step::ControllingTerminal);
     }
     // After the last descriptor is opened: the limit may be on descriptors.
-    for limit in process.rlimits().iter().flatten() {
+    schedule::of_process(process, draft)?;
+    for (at, limit) in process.rlimits().iter().flatten().enumerate() {
+        if process.rlimits().iter().flatten().take(at).any(|other| other.typ() == limit.typ()) {
+            return Err(invalid(format!("limit {} is there twice", limit.typ())));
+        }
+
         draft.push(Step::Rlimit { resource: rlimit(limit.typ()), soft: limit.soft(), hard: limit.hard() });
     }
     privileges(process, seccomp, draft)

@@ -18,7 +18,7 @@ use crate::Launch;
 /// Appends everything from the new mount namespace to the root switch.
 pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     draft.push(Step::OpenNull);
-    draft.push(Step::Propagation(libc::MS_REC | propagation(linux)?));
+    draft.push(Step::Propagation(libc::MS_REC | libc::MS_PRIVATE));
     draft.push(Step::AttachRoot(inputs.rootfs.fd().as_raw_fd()));
     for mount in spec.mounts().iter().flatten() {
         one(mount, linux, inputs, draft)?;
@@ -40,15 +40,25 @@ pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: 
         draft.push(Step::SealRoot);
     }
     draft.push(Step::Pivot);
+    if let Some((flag, recursive)) = root_propagation(linux)? {
+        draft.push(Step::RootPropagation { flag, recursive });
+    }
     Ok(())
 }
 
-fn propagation(linux: &Linux) -> Result<u64> {
-    Ok(match linux.rootfs_propagation().as_deref() {
-        None | Some("" | "private" | "rprivate") => libc::MS_PRIVATE,
-        Some("slave" | "rslave") => libc::MS_SLAVE,
-        Some(other) => return Err(super::unsupported(format!("root propagation {other:?}"))),
-    })
+/// The propagation of the root, if it is not private. It is set when the root is in place, and it is the
+/// container's own: nothing that is mounted in a shared root appears on the host.
+fn root_propagation(linux: &Linux) -> Result<Option<(u64, bool)>> {
+    Ok(Some(match linux.rootfs_propagation().as_deref() {
+        None | Some("" | "private" | "rprivate") => return Ok(None),
+        Some("slave") => (libc::MS_SLAVE, false),
+        Some("rslave") => (libc::MS_SLAVE, true),
+        Some("shared") => (libc::MS_SHARED, false),
+        Some("rshared") => (libc::MS_SHARED, true),
+        Some("unbindable") => (libc::MS_UNBINDABLE, false),
+        Some("runbindable") => (libc::MS_UNBINDABLE, true),
+        Some(other) => return Err(invalid(format!("bad root propagation {other:?}"))),
+    }))
 }
 
 fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
@@ -91,8 +101,9 @@ fn follow(path: &str) -> Follow {
 fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) -> Result<()> {
     draft.push(Step::Mount(NewMount {
         fs: text(fs)?,
+        attr: options.attributes(),
+        propagation: if options.propagation == libc::MS_PRIVATE { 0 } else { options.propagation },
         params: options.data,
-        attr: options.set,
         at: target(path, Kind::Dir, follow(path))?,
         keep,
     }));
@@ -115,12 +126,22 @@ fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Resu
     let tree = open_tree(CWD, &host_path(source)?, flags).map_err(failed)?;
     // Private also where the host's mount is shared: otherwise what the container mounts below it
     // would appear on the host.
-    let change = MountAttr { set: options.set, clear: options.clear, propagation: options.propagation };
-    set_attr(tree.as_fd(), change, true).map_err(|e| Error::io(format!("bind {source:?}"), e))?;
+    for (change, recursive) in changes(options) {
+        set_attr(tree.as_fd(), change, recursive).map_err(|e| Error::io(format!("bind {source:?}"), e))?;
+    }
     let at = bind_target(path, &tree).map_err(failed)??;
     let tree = draft.hold(tree);
     draft.push(Step::Move { tree, at });
     Ok(())
+}
+
+/// What to change of a bind: first all of it, then the topmost mount alone, if it is to differ.
+fn changes(options: &Options) -> impl Iterator<Item = (MountAttr, bool)> {
+    let deep =
+        MountAttr { set: options.deep_set, clear: options.deep_clear, propagation: options.propagation };
+    let top = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
+    let differs = top.set | top.clear != 0;
+    [(deep, true), (top, false)].into_iter().filter(move |(_, recursive)| *recursive || differs)
 }
 
 fn bind_target(path: &str, tree: &OwnedFd) -> rustix::io::Result<Result<Target<Owned>>> {
@@ -148,9 +169,9 @@ fn devpts(path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) 
 fn cgroup(path: &str, options: &Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     let plain = |set| Options { set, ..Options::default() };
     if inputs.cgroup.is_unified() {
-        return new("cgroup2", path, plain(options.set), Keep::No, draft);
+        return new("cgroup2", path, plain(options.attributes()), Keep::No, draft);
     }
-    let mut dir = plain(options.set & !MountAttr::RDONLY);
+    let mut dir = plain(options.attributes() & !MountAttr::RDONLY);
     dir.data.push(Param { key: text("mode")?, value: Some(text("755")?) });
     new("tmpfs", path, dir, Keep::No, draft)?;
     for (name, dir) in inputs.cgroup.dirs() {
@@ -160,7 +181,7 @@ fn cgroup(path: &str, options: &Options, inputs: &Launch<'_>, draft: &mut Draft)
         let flags =
             OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let tree = open_tree(dir, "", flags).map_err(failed)?;
-        let change = MountAttr { set: options.set, clear: 0, propagation: libc::MS_PRIVATE };
+        let change = MountAttr { set: options.attributes(), clear: 0, propagation: libc::MS_PRIVATE };
         set_attr(tree.as_fd(), change, false).map_err(|e| Error::io(format!("bind cgroup {name:?}"), e))?;
         let tree = draft.hold(tree);
         let at = target(&format!("{path}/{name}"), Kind::Dir, Follow::Never)?;

@@ -13,11 +13,16 @@ pub struct Options {
     pub set: u64,
     /// Attributes to clear.
     pub clear: u64,
+    /// Attributes to set on this mount and all below it (`rro` and its kin).
+    pub deep_set: u64,
+    /// Attributes to clear on this mount and all below it.
+    pub deep_clear: u64,
     /// The mount shows a tree of the host.
     pub bind: bool,
     /// With everything mounted below it.
     pub recursive: bool,
-    /// `MS_PRIVATE`, `MS_SLAVE` or `MS_SHARED`.
+    /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`. Of this mount and of all below it, also
+    /// where the option is not the recursive one: what was shared on the host must not stay so unasked.
     pub propagation: u64,
     /// What the file system itself understands.
     pub data: Vec<Param<Owned>>,
@@ -40,40 +45,24 @@ impl Options {
 
     /// Tells whether the mount is to be read-only.
     pub const fn read_only(&self) -> bool {
-        self.set & MountAttr::RDONLY != 0
+        (self.set | self.deep_set) & MountAttr::RDONLY != 0
+    }
+
+    /// Attributes for a mount that has none below it.
+    pub const fn attributes(&self) -> u64 {
+        (self.deep_set & !self.clear) | self.set
     }
 
     fn attribute(&mut self, option: &str) -> bool {
-        // A recursive variant changes nothing for a new file system, and ours are recursive for binds.
-        let plain = match option {
-            "rro" => "ro",
-            "rrw" => "rw",
-            "rnosuid" => "nosuid",
-            "rnodev" => "nodev",
-            "rnoexec" => "noexec",
-            other => other,
-        };
-        let (set, clear) = match plain {
-            "ro" => (MountAttr::RDONLY, 0),
-            "rw" => (0, MountAttr::RDONLY),
-            "nosuid" => (MountAttr::NOSUID, 0),
-            "suid" => (0, MountAttr::NOSUID),
-            "nodev" => (MountAttr::NODEV, 0),
-            "dev" => (0, MountAttr::NODEV),
-            "noexec" => (MountAttr::NOEXEC, 0),
-            "exec" => (0, MountAttr::NOEXEC),
-            // Access times are one number; to set it, all its bits are cleared.
-            "noatime" => (MountAttr::NOATIME, MountAttr::ATIME),
-            "strictatime" => (MountAttr::STRICTATIME, MountAttr::ATIME),
-            "relatime" => (0, MountAttr::ATIME),
-            "nodiratime" => (MountAttr::NODIRATIME, 0),
-            "diratime" => (0, MountAttr::NODIRATIME),
-            "nosymfollow" => (MountAttr::NOSYMFOLLOW, 0),
-            "symfollow" => (0, MountAttr::NOSYMFOLLOW),
-            _ => return false,
-        };
-        self.set = (self.set & !clear) | set;
-        self.clear = (self.clear & !set) | clear;
+        if let Some((set, clear)) = attribute(option) {
+            self.set = (self.set & !clear) | set;
+            self.clear = (self.clear & !set) | clear;
+            return true;
+        }
+        // mount(8) of util-linux 2.39 says `ro=recursive`; the runtime spec says `rro`.
+        let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) else { return false };
+        self.deep_set = (self.deep_set & !clear) | set;
+        self.deep_clear = (self.deep_clear & !set) | clear;
         true
     }
 
@@ -84,7 +73,10 @@ impl Options {
             "private" | "rprivate" => self.propagation = libc::MS_PRIVATE,
             "slave" | "rslave" => self.propagation = libc::MS_SLAVE,
             "shared" | "rshared" => self.propagation = libc::MS_SHARED,
-            "defaults" | "atime" | "norelatime" | "async" => {}
+            "unbindable" | "runbindable" => self.propagation = libc::MS_UNBINDABLE,
+            // What a mount has anyway; `silent` and `loud` concern the kernel's log of old kernels.
+            "defaults" | "async" | "nomand" | "noiversion" | "nolazytime" | "silent" | "loud" => {}
+            "remount" | "mand" | "iversion" => return Err(unsupported(format!("mount option {option:?}"))),
             "idmap" | "ridmap" | "tmpcopyup" | "copy-symlink" => {
                 return Err(unsupported(format!("mount option {option:?}")));
             }
@@ -98,6 +90,29 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// What an option sets and clears of a mount.
+fn attribute(option: &str) -> Option<(u64, u64)> {
+    Some(match option {
+        "ro" => (MountAttr::RDONLY, 0),
+        "rw" => (0, MountAttr::RDONLY),
+        "nosuid" => (MountAttr::NOSUID, 0),
+        "suid" => (0, MountAttr::NOSUID),
+        "nodev" => (MountAttr::NODEV, 0),
+        "dev" => (0, MountAttr::NODEV),
+        "noexec" => (MountAttr::NOEXEC, 0),
+        "exec" => (0, MountAttr::NOEXEC),
+        // Access times are one number; to set it, all its bits are cleared.
+        "noatime" => (MountAttr::NOATIME, MountAttr::ATIME),
+        "strictatime" => (MountAttr::STRICTATIME, MountAttr::ATIME),
+        "relatime" | "atime" | "norelatime" | "nostrictatime" => (0, MountAttr::ATIME),
+        "nodiratime" => (MountAttr::NODIRATIME, 0),
+        "diratime" => (0, MountAttr::NODIRATIME),
+        "nosymfollow" => (MountAttr::NOSYMFOLLOW, 0),
+        "symfollow" => (0, MountAttr::NOSYMFOLLOW),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -124,5 +139,16 @@ mod tests {
         assert!(bind.bind && bind.recursive && bind.read_only());
         assert_eq!(bind.propagation, libc::MS_PRIVATE);
         assert_eq!(read(&["rbind", "rslave"]).propagation, libc::MS_SLAVE);
+    }
+
+    #[test]
+    fn recursive_options_are_told_from_plain_ones() {
+        let deep = read(&["rbind", "rro", "rnosuid", "rnoatime", "noexec", "rdev"]);
+        assert_eq!(deep.deep_set, MountAttr::RDONLY | MountAttr::NOSUID | MountAttr::NOATIME);
+        assert_eq!((deep.set, deep.deep_clear & MountAttr::NODEV), (MountAttr::NOEXEC, MountAttr::NODEV));
+        assert!(read(&["rrelatime", "rsymfollow", "rstrictatime"]).data.is_empty());
+        assert_eq!(read(&["rbind", "unbindable"]).propagation, libc::MS_UNBINDABLE);
+        let refused = ["remount", "tmpcopyup", "idmap", "mand"];
+        assert!(refused.iter().all(|option| Options::read(&[(*option).to_owned()]).is_err()));
     }
 }

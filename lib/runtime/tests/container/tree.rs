@@ -142,7 +142,7 @@ fn read_only_holds_also_for_what_is_mounted_below_the_source() {
         Env::request("touch /ro/sub/x 2>&1; touch /rw/sub/y && mount -t tmpfs none /rw/sub && echo mounted");
     asked.cap_add = vec!["SYS_ADMIN".into()];
     asked.mounts =
-        vec![mount("/ro", "bind", &site, &["rbind", "ro"]), mount("/rw", "bind", &site, &["rbind"])];
+        vec![mount("/ro", "bind", &site, &["rbind", "rro"]), mount("/rw", "bind", &site, &["rbind"])];
     let output = env.run(asked);
     assert_eq!(output.stdout, "touch: /ro/sub/x: Read-only file system\nmounted\n", "{output:?}");
     assert!(site.join("sub/y").exists());
