@@ -123,6 +123,15 @@ pub fn filesystem(of: Fd) -> Result<i64, Errno> {
     Ok(stat.f_type)
 }
 
+/// Returns the number of the mount that an open file is on (Linux 5.8).
+pub fn mount_id(of: Fd) -> Result<u64, Errno> {
+    // SAFETY: plain integers; all zero is a valid value.
+    let mut stat: libc::statx = unsafe { zeroed() };
+    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    sys!(SYS_statx, of, c"".as_ptr(), flags, libc::STATX_MNT_ID, &raw mut stat)?;
+    if stat.stx_mask & libc::STATX_MNT_ID == 0 { Err(libc::ENOSYS) } else { Ok(stat.stx_mnt_id) }
+}
+
 pub fn fchdir(to: Fd) -> Result<(), Errno> {
     sys!(SYS_fchdir, to).map(drop)
 }

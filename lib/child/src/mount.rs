@@ -65,9 +65,19 @@ impl State {
             (Kind::File, true) => return Err(libc::EISDIR),
             _ => {}
         }
-        call::move_mount(tree, target)?;
+        self.attach(tree, target, at.path.as_ref(), at.follow)?;
         call::close(target);
         Ok(())
+    }
+
+    /// Mounts a tree on an open place, then looks whether it is what the place's name leads to: others
+    /// that can write in a directory above may have exchanged it meanwhile (CVE-2021-30465 and its kin).
+    fn attach(&self, tree: Fd, target: Fd, path: &CStr, follow: Follow) -> Result<(), Errno> {
+        call::move_mount(tree, target)?;
+        let there = self.find(path, follow)?;
+        let same = call::mount_id(there)? == call::mount_id(tree)?;
+        call::close(there);
+        if same { Ok(()) } else { Err(libc::ESTALE) }
     }
 
     /// Opens a place, and creates what is missing of it one component at a time.
@@ -116,6 +126,7 @@ impl State {
         make(self.dev, c"console", Kind::File)?;
         let target = call::openat2(self.dev, c"console", libc::O_PATH, PLAIN)?;
         let tree = call::clone_tree(terminal, false)?;
+        // In a `/dev` of ours, which nobody else can reach yet.
         call::move_mount(tree, target)?;
         call::close(tree);
         call::close(target);
@@ -129,10 +140,10 @@ impl State {
             found => found?,
         };
         if call::fstat(target)?.st_mode & libc::S_IFMT == libc::S_IFDIR {
-            self.mask_dir(target)?;
+            self.mask_dir(target, path)?;
         } else {
             let tree = call::clone_tree(self.null, false)?;
-            call::move_mount(tree, target)?;
+            self.attach(tree, target, path, Follow::Never)?;
             call::close(tree);
         }
         call::close(target);
@@ -140,10 +151,10 @@ impl State {
     }
 
     /// One empty directory serves all: the first is mounted, the others are clones of it.
-    fn mask_dir(&mut self, target: Fd) -> Result<(), Errno> {
+    fn mask_dir(&mut self, target: Fd, path: &CStr) -> Result<(), Errno> {
         if self.empty >= 0 {
             let tree = call::clone_tree(self.empty, false)?;
-            call::move_mount(tree, target)?;
+            self.attach(tree, target, path, Follow::Never)?;
             call::close(tree);
             return Ok(());
         }
@@ -153,7 +164,7 @@ impl State {
         call::fsconfig_create(fs)?;
         self.empty = call::fsmount(fs, RDONLY | NOSUID | NODEV | NOEXEC)?;
         call::close(fs);
-        call::move_mount(self.empty, target)
+        self.attach(self.empty, target, path, Follow::Never)
     }
 
     pub(crate) fn read_only_path(&self, path: &CStr) -> Result<(), Errno> {
@@ -163,7 +174,7 @@ impl State {
         };
         let tree = call::clone_tree(target, true)?;
         call::mount_set(tree, RDONLY, true)?;
-        call::move_mount(tree, target)?;
+        self.attach(tree, target, path, Follow::Never)?;
         call::close(tree);
         call::close(target);
         Ok(())

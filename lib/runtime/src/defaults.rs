@@ -84,25 +84,35 @@ pub enum Seccomp {
     Profile(Box<LinuxSeccomp>),
 }
 
-/// Hidden files and directories: the union of Docker's and Podman's lists, and three that show the
-/// state of the host's memory to user 0. What is not there is skipped by the runtime.
-const MASKED: [&str; 16] = [
+/// Hidden files and directories. The union of Docker's and Podman's lists, then what shows the state of
+/// the host's memory, kernel and boots to user 0. What is not there is skipped by the runtime.
+const MASKED: [&str; 25] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
     "/proc/kcore",
     "/proc/keys",
     "/proc/latency_stats",
-    "/proc/pagetypeinfo",
     "/proc/sched_debug",
     "/proc/scsi",
-    "/proc/slabinfo",
     "/proc/timer_list",
     "/proc/timer_stats",
-    "/proc/vmallocinfo",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
     "/sys/fs/selinux",
+    // Not in theirs.
+    "/proc/kallsyms",
+    "/proc/kmsg",
+    "/proc/pagetypeinfo",
+    "/proc/slabinfo",
+    "/proc/vmallocinfo",
+    "/sys/fs/bpf",
+    "/sys/fs/fuse",
+    "/sys/fs/pstore",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
+    "/sys/power",
 ];
 
 /// One directory for each processor, where the hardware has it: heat tells what neighbours do.

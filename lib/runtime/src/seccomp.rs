@@ -1,21 +1,28 @@
 //! Seccomp: an OCI profile becomes a BPF program.
 //!
-//! Native system calls only: a program of another architecture (i386, x32) is not filtered by number
-//! or argument in any useful way (`socketcall`), so it is refused whole. A call that is newer than
-//! our table gets `ENOSYS`, so that programs fall back as on an older kernel.
+//! Native system calls only, unless the profile names other architectures: a program of i386 can hide
+//! the arguments of its calls (`socketcall`), so it is refused whole. A call that is newer than all
+//! that a profile names gets `ENOSYS`, so that programs fall back as on an older kernel: whoever
+//! wrote the profile could not know it.
 
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, reason = "checked on every architecture"))]
 mod aarch64;
 mod bpf;
 mod default;
+#[cfg(target_arch = "x86_64")]
+mod i386;
 mod index;
 mod tree;
+#[cfg(target_arch = "x86_64")]
+mod x32;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "checked on every architecture"))]
 mod x86_64;
 
 pub use default::profile;
 
 use libc::sock_filter;
+#[cfg(target_arch = "x86_64")]
+use oci_spec::runtime::Arch;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
 use types::{Error, Kind, Result};
 
@@ -46,7 +53,7 @@ pub struct Filter {
 /// Compiles a profile.
 ///
 /// Of several rules for one call, those with conditions are tried first, in their order; then the
-/// one without; then the default. Names that this architecture does not have are skipped.
+/// one without; then the default. Names that an architecture does not have are skipped.
 ///
 /// # Errors
 /// `Unsupported` for what needs a listener, `Invalid` for a condition on an argument that is not there.
@@ -55,6 +62,66 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
         return Err(unsupported("seccomp listener"));
     }
     let default = action(profile.default_action(), profile.default_errno_ret())?;
+    let mut parts = vec![(ARCH, native(profile, default)?)];
+    parts.extend(compat(profile, default)?);
+    Ok(Filter { flags: flags(profile), program: tree::program(&parts)? })
+}
+
+/// The program's part for this architecture.
+fn native(profile: &LinuxSeccomp, default: u32) -> Result<Vec<Segment>> {
+    let mut rules = rules(profile, number)?;
+    also_by_descriptor(&mut rules);
+    let mut all = segments(rules, default);
+    if cfg!(target_arch = "x86_64") {
+        all.extend(x32(profile, default)?);
+    }
+    Ok(all)
+}
+
+/// What applies to calls of x32, which share our architecture and have a bit of their own: the same
+/// rules if they are asked for, else there is no such call, even if everything is allowed by default.
+#[cfg(target_arch = "x86_64")]
+fn x32(profile: &LinuxSeccomp, default: u32) -> Result<Vec<Segment>> {
+    if !asks_for(profile, Arch::ScmpArchX32) {
+        return Ok(vec![Segment::plain(x32::BIT, NO_SUCH_CALL)]);
+    }
+    let mut all = segments(rules(profile, |name| x32::find(name, number(name)))?, default);
+    if let Some(first) = all.first_mut() {
+        first.start = x32::BIT;
+    }
+    Ok(all)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn x32(_: &LinuxSeccomp, _: u32) -> Result<Vec<Segment>> {
+    Ok(Vec::new())
+}
+
+/// Parts for other architectures that this processor runs as well, if the profile names them.
+#[cfg(target_arch = "x86_64")]
+fn compat(profile: &LinuxSeccomp, default: u32) -> Result<Option<(u32, Vec<Segment>)>> {
+    if !asks_for(profile, Arch::ScmpArchX86) {
+        return Ok(None);
+    }
+    Ok(Some((i386::ARCH, segments(rules(profile, i386::find)?, default))))
+}
+
+/// Programs of 32-bit ARM are killed, also where a profile names them: stricter than asked for.
+#[cfg(not(target_arch = "x86_64"))]
+fn compat(_: &LinuxSeccomp, _: u32) -> Result<Option<(u32, Vec<Segment>)>> {
+    Ok(None)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn asks_for(profile: &LinuxSeccomp, arch: Arch) -> bool {
+    profile.architectures().iter().flatten().any(|named| *named == arch)
+}
+
+/// A call, the conditions on its arguments, and the verdict.
+type Call = (u32, Option<Rule>, u32);
+
+/// The rules of a profile for one architecture, one for each call.
+fn rules(profile: &LinuxSeccomp, number: impl Fn(&str) -> Option<u32>) -> Result<Vec<Call>> {
     let mut rules = Vec::with_capacity(512);
     for entry in profile.syscalls().iter().flatten() {
         let action = action(entry.action(), entry.errno_ret())?;
@@ -62,19 +129,17 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
         let numbers = entry.names().iter().filter_map(|name| number(name));
         rules.extend(numbers.map(|number| (number, rule.clone(), action)));
     }
-    also_by_descriptor(&mut rules);
-    let program = tree::program(ARCH, &segments(rules, default))?;
-    Ok(Filter { flags: flags(profile), program })
+    Ok(rules)
 }
 
 /// What may execute a path may execute a descriptor, unless the profile says otherwise: containers
 /// are entered by `execveat(2)`, which profiles that were made for other runtimes may not list.
-fn also_by_descriptor(rules: &mut Vec<(u32, Option<Rule>, u32)>) {
+fn also_by_descriptor(rules: &mut Vec<Call>) {
     let (Some(path), Some(descriptor)) = (number("execve"), number("execveat")) else { return };
     if rules.iter().any(|(number, ..)| *number == descriptor) {
         return;
     }
-    let always = |(number, rule, _): &&(u32, Option<Rule>, u32)| *number == path && rule.is_none();
+    let always = |(number, rule, _): &&Call| *number == path && rule.is_none();
     if let Some((.., action)) = rules.iter().find(always) {
         let action = *action;
         rules.push((descriptor, None, action));
@@ -95,24 +160,30 @@ pub(crate) struct Segment {
     otherwise: u32,
 }
 
+impl Segment {
+    const fn plain(start: u32, otherwise: u32) -> Self {
+        Self { start, conditional: Vec::new(), otherwise }
+    }
+}
+
 /// Orders the rules and merges neighbours that mean the same, so that the search is short.
-fn segments(mut rules: Vec<(u32, Option<Rule>, u32)>, default: u32) -> Vec<Segment> {
-    let plain = |start, otherwise| Segment { start, conditional: Vec::new(), otherwise };
+fn segments(mut rules: Vec<Call>, default: u32) -> Vec<Segment> {
     // Stable: the rules for one number keep their order.
     rules.sort_by_key(|(number, ..)| *number);
     let mut all = Vec::with_capacity(2 * rules.len() + 2);
-    all.push(plain(0, default));
+    all.push(Segment::plain(0, default));
     for call in rules.chunk_by(|a, b| a.0 == b.0) {
         let Some((number, ..)) = call.first() else { continue };
         let always = call.iter().find(|(_, rule, _)| rule.is_none()).map(|(.., action)| *action);
         let conditional = call.iter().filter_map(|(_, rule, _)| rule.clone()).collect();
         all.push(Segment { start: *number, conditional, otherwise: always.unwrap_or(default) });
-        all.push(plain(number + 1, default));
+        all.push(Segment::plain(number + 1, default));
     }
-    // The x32 bit is above all numbers, so this covers that too.
-    let newest = TABLE.iter().map(|(_, number)| *number).max().unwrap_or(0);
-    let unknown = if default & ACTION == ERRNO { ERRNO | libc::ENOSYS.cast_unsigned() } else { default };
-    all.push(plain(newest + 1, unknown));
+    if let Some((newest, ..)) = rules.last()
+        && !permissive(default)
+    {
+        all.push(Segment::plain(newest + 1, NO_SUCH_CALL));
+    }
     // Of two that start together the later one counts; then neighbours that mean the same are one.
     all.dedup_by(|next, last| {
         let same = last.start == next.start;
@@ -125,8 +196,15 @@ fn segments(mut rules: Vec<(u32, Option<Rule>, u32)>, default: u32) -> Vec<Segme
     all
 }
 
+/// Lets the call happen, or leaves it to a tracer, who knows what to do about a new one.
+const fn permissive(action: u32) -> bool {
+    action & ACTION >= TRACE
+}
+
 const ACTION: u32 = 0xffff_0000;
 const ERRNO: u32 = 0x0005_0000;
+const TRACE: u32 = 0x7ff0_0000;
+const NO_SUCH_CALL: u32 = ERRNO | libc::ENOSYS.cast_unsigned();
 
 /// `SECCOMP_RET_*` with its data.
 fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
@@ -139,7 +217,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
         LinuxSeccompAction::ScmpActKillProcess => 0x8000_0000,
         LinuxSeccompAction::ScmpActTrap => 0x0003_0000,
         LinuxSeccompAction::ScmpActErrno => ERRNO | data,
-        LinuxSeccompAction::ScmpActTrace => 0x7ff0_0000 | data,
+        LinuxSeccompAction::ScmpActTrace => TRACE | data,
         LinuxSeccompAction::ScmpActLog => 0x7ffc_0000,
         LinuxSeccompAction::ScmpActAllow => 0x7fff_0000,
         LinuxSeccompAction::ScmpActNotify => return Err(unsupported("seccomp notification")),

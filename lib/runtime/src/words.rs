@@ -131,6 +131,9 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
             Some("the image has a symbolic link there, which would lead this mount elsewhere")
         }
         (_, libc::EXDEV) => Some("the image leads this mount into /proc"),
+        (_, libc::ESTALE) => {
+            Some("a directory above it was exchanged meanwhile, by somebody who may write there")
+        }
         (Op::Move { .. }, libc::ENOTDIR) => Some("the source is a directory and the target is not"),
         (Op::Move { .. }, libc::EISDIR) => Some("the target is a directory and the source is not"),
         (_, libc::ENOSPC) => Some("too many mounts, not a full disk: see /proc/sys/fs/mount-max"),

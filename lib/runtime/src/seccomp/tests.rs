@@ -146,5 +146,74 @@ fn one_rule(op: Op, value: u64, second: Option<u64>) -> Vec<sock_filter> {
     let arg = builder.build().unwrap();
     let rule = Rule::new(&[arg], ALLOW);
     let segment = Segment { start: 0, conditional: vec![rule], otherwise: errno(libc::EPERM) };
-    tree::program(ARCH, &[segment]).unwrap()
+    tree::program(&[(ARCH, vec![segment])]).unwrap()
+}
+
+/// A profile of the user's with one rule.
+fn of_user(default: LinuxSeccompAction, action: LinuxSeccompAction, name: &str) -> LinuxSeccomp {
+    let mut rule = LinuxSyscall::default();
+    rule.set_names(vec![name.into()]).set_action(action);
+    let mut profile = LinuxSeccomp::default();
+    profile.set_default_action(default).set_syscalls(Some(vec![rule]));
+    profile
+}
+
+#[test]
+fn calls_newer_than_a_profile_do_not_exist_and_older_ones_are_refused() {
+    let action = LinuxSeccompAction::ScmpActAllow;
+    let profile = of_user(LinuxSeccompAction::ScmpActErrno, action, "openat2");
+    let program = compile(&profile).unwrap().program;
+    let newest = number("openat2").unwrap();
+    assert_eq!(run(&program, ARCH, newest, [0; 6]), ALLOW);
+    assert_eq!(run(&program, ARCH, newest - 1, [0; 6]), errno(libc::EPERM));
+    assert_eq!(run(&program, ARCH, newest + 1, [0; 6]), errno(libc::ENOSYS));
+    // Whoever allows all by default means all that will be, too.
+    let open = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActErrno, "openat2");
+    assert_eq!(run(&compile(&open).unwrap().program, ARCH, newest + 1, [0; 6]), ALLOW);
+}
+
+#[test]
+fn the_default_profile_lets_programs_fall_back_from_calls_that_it_does_not_know() {
+    for name in ["file_getattr", "open_tree_attr"] {
+        assert_eq!(default_verdict(name, [0; 6]), errno(libc::ENOSYS), "{name}");
+    }
+    for name in ["process_madvise", "lsm_list_modules", "modify_ldt"] {
+        assert_eq!(default_verdict(name, [0; 6]), errno(libc::EPERM), "{name}");
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_list_of_forbidden_calls_is_not_passed_by_their_x32_twins() {
+    let deny = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActErrno, "mkdir");
+    let program = compile(&deny).unwrap().program;
+    let mkdir = number("mkdir").unwrap();
+    assert_eq!(run(&program, ARCH, mkdir, [0; 6]), errno(libc::EPERM));
+    assert_eq!(run(&program, ARCH, mkdir | x32::BIT, [0; 6]), errno(libc::ENOSYS));
+    assert_eq!(run(&program, ARCH, 0xffff_ffff, [0; 6]), errno(libc::ENOSYS));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn other_architectures_are_open_if_the_profile_names_them_and_filtered_by_their_own_numbers() {
+    let mut deny = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActErrno, "ioctl");
+    deny.set_architectures(Some(vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32]));
+    let program = compile(&deny).unwrap().program;
+    assert_eq!(run(&program, ARCH, 16, [0; 6]), errno(libc::EPERM));
+    assert_eq!(run(&program, ARCH, 16 | x32::BIT, [0; 6]), ALLOW, "x32 has another number for it");
+    assert_eq!(run(&program, ARCH, 514 | x32::BIT, [0; 6]), errno(libc::EPERM));
+    assert_eq!(run(&program, i386::ARCH, 54, [0; 6]), errno(libc::EPERM));
+    assert_eq!(run(&program, i386::ARCH, 16, [0; 6]), ALLOW);
+    assert_eq!(run(&program, 0xc000_00b7, 16, [0; 6]), 0x8000_0000, "not named");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn tables_are_sorted_as_the_search_needs_them() {
+    assert!(i386::TABLE.is_sorted_by(|a, b| a.0 < b.0) && x32::OWN.is_sorted_by(|a, b| a.0 < b.0));
+    assert_eq!(
+        (i386::find("waitpid"), i386::find("socketcall"), i386::find("nope")),
+        (Some(7), Some(102), None)
+    );
+    assert_eq!(x32::find("read", number("read")), Some(x32::BIT));
 }

@@ -12,11 +12,19 @@ const KILL_PROCESS: u32 = 0x8000_0000;
 /// `BPF_MAXINSNS`.
 const LONGEST: usize = 4096;
 
-/// Puts the program together. `segments` is sorted and starts at 0.
-pub fn program(architecture: u32, segments: &[Segment]) -> Result<Vec<sock_filter>> {
-    let mut program =
-        vec![load(ARCHITECTURE), jump(JEQ, architecture, 1, 0), ret(KILL_PROCESS), load(NUMBER)];
-    search(segments, &mut program);
+/// Puts the program together: a part for each architecture, each with sorted segments that start at 0.
+/// Calls of other architectures end the process.
+pub fn program(parts: &[(u32, Vec<Segment>)]) -> Result<Vec<sock_filter>> {
+    let mut program = vec![load(ARCHITECTURE)];
+    for (architecture, segments) in parts {
+        let mut part = vec![load(NUMBER)];
+        search(segments, &mut part);
+        // Past this part if it is another architecture's; it may be longer than a short jump.
+        program.push(jump(JEQ, *architecture, 1, 0));
+        program.push(always(u32::try_from(part.len()).unwrap_or(u32::MAX)));
+        program.append(&mut part);
+    }
+    program.push(ret(KILL_PROCESS));
     if program.len() > LONGEST {
         return Err(invalid(format!(
             "seccomp profile has {} instructions, the kernel takes {LONGEST}",
