@@ -21,6 +21,7 @@ mod list;
 mod look;
 mod network;
 mod pipes;
+mod probe;
 mod pull;
 mod records;
 mod run;

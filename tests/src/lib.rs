@@ -20,6 +20,7 @@ mod terminal;
 
 pub mod http;
 pub mod man;
+pub mod probe;
 pub mod schema;
 
 pub use command::{Output, Running, Tool};
