@@ -94,7 +94,8 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::NewSession => call::setsid(),
         Op::DieWithParent => call::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0),
         Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
-        Op::OomScore(value) => oom_score(value.as_ref()),
+        Op::OomScore(value) => write_own(c"/proc/self/oom_score_adj", value.as_ref()),
+        Op::TimeOffsets(value) => write_own(c"/proc/self/timens_offsets", value.as_ref()),
         Op::Gate(fd) => gate(*fd),
         Op::Netlink(messages) => netlink::send(messages.as_ref()),
         Op::Hostname(name) => call::sethostname(name.as_ref().to_bytes()),
@@ -147,9 +148,9 @@ fn reset_signals() -> Result<(), Errno> {
     call::unblock_signals()
 }
 
-fn oom_score(value: &CStr) -> Result<(), Errno> {
-    // Before any mount of ours: this is the host's /proc, and its `self` is us.
-    let file = call::open(libc::AT_FDCWD, c"/proc/self/oom_score_adj", libc::O_WRONLY, 0)?;
+/// Before any mount of ours: this is the host's /proc, and its `self` is us.
+fn write_own(path: &CStr, value: &CStr) -> Result<(), Errno> {
+    let file = call::open(libc::AT_FDCWD, path, libc::O_WRONLY, 0)?;
     call::write(file, value.to_bytes())?;
     call::close(file);
     Ok(())

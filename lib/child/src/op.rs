@@ -29,6 +29,9 @@ pub enum Op<P: Prepared> {
     },
     /// `unshare(2)`.
     Unshare(c_int),
+    /// Writes clock offsets of the time namespace that was just made (time_namespaces(7)), through the
+    /// host's `/proc`. The exec enters it.
+    TimeOffsets(P::Text),
     /// `setsid(2)`.
     NewSession,
     /// Is killed when the process that cloned it ends (`PR_SET_PDEATHSIG`). After the last change

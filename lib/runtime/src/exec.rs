@@ -10,7 +10,7 @@ use types::{Error, Kind, Result};
 use crate::Cgroup;
 use crate::console::Console;
 use crate::launch::{self, Process, StartError};
-use crate::plan::{Draft, Plan, Step, identity, preserved, text};
+use crate::plan::{Draft, NEWTIME, Plan, Step, identity, preserved, text};
 
 /// What to run, and in which container.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +130,8 @@ fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Res
     }
     draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
     draft.push(Step::NewSession);
-    draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags: ENTERED });
+    let flags = ENTERED | if other_time(launch.pid) { NEWTIME } else { 0 };
+    draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags });
     let ends = identity::Ends { stdio: launch.stdio, terminal: launch.console.is_some(), report };
     let last = identity::plan(process, launch.seccomp, &ends, &mut draft)?;
     draft.steps.extend(last);
@@ -141,6 +142,13 @@ fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Res
     keep.extend(plan.fds());
     plan.steps.insert(closing, Step::Close(all_but(keep)));
     Ok(plan)
+}
+
+/// Tells whether the container has clocks of its own. Kernels without time namespaces refuse to hear of
+/// them, so they are entered only where there are some.
+fn other_time(pid: i32) -> bool {
+    let inode = |pid: &str| rustix::fs::stat(format!("/proc/{pid}/ns/time")).map(|stat| stat.st_ino).ok();
+    inode(&pid.to_string()) != inode("self")
 }
 
 /// Ranges of descriptors from 3 on that are not in the list.

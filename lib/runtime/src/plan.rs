@@ -3,20 +3,20 @@
 mod devices;
 pub(crate) mod identity;
 mod mounts;
+mod namespaces;
 mod options;
 mod process;
 mod schedule;
+pub(crate) use namespaces::NEWTIME;
 pub use process::DEFAULT_PATH;
 mod target;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use child::{Exec, Op, Prepared};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
-use rustix::fs::{Mode, OFlags};
 use types::{Error, Kind, Result};
 
 use crate::launch::{Launch, StartGate};
@@ -121,7 +121,7 @@ impl Plan {
         let linux = spec.linux().as_ref().ok_or_else(|| invalid("configuration has no linux part"))?;
         refuse_unsupported(spec, linux)?;
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
-        let spaces = Namespaces::of(linux)?;
+        let spaces = namespaces::Namespaces::of(linux)?;
         refuse_to_change_the_host(inputs, linux)?;
         let mut draft = Draft { preserved: preserved(inputs.preserve_fds)?, ..Draft::default() };
 
@@ -138,6 +138,12 @@ impl Plan {
         for (fd, flags) in spaces.join {
             let fd = draft.hold(fd);
             draft.push(Step::Setns { fd, flags });
+        }
+        if spaces.time {
+            draft.push(Step::Unshare(NEWTIME));
+        }
+        if let Some(offsets) = spaces.offsets {
+            draft.push(Step::TimeOffsets(offsets));
         }
         draft.push(Step::NewSession);
 
@@ -222,49 +228,6 @@ pub(crate) fn preserved(count: u32) -> Result<i32> {
     Ok(count)
 }
 
-/// Namespaces to make and to join.
-struct Namespaces {
-    new: u64,
-    cgroup: bool,
-    join: Vec<(OwnedFd, i32)>,
-}
-
-impl Namespaces {
-    fn of(linux: &Linux) -> Result<Self> {
-        let mut spaces = Self { new: 0, cgroup: false, join: Vec::new() };
-        for space in linux.namespaces().iter().flatten() {
-            let flag = match space.typ() {
-                LinuxNamespaceType::Mount => libc::CLONE_NEWNS,
-                LinuxNamespaceType::Pid => libc::CLONE_NEWPID,
-                LinuxNamespaceType::Network => libc::CLONE_NEWNET,
-                LinuxNamespaceType::Ipc => libc::CLONE_NEWIPC,
-                LinuxNamespaceType::Uts => libc::CLONE_NEWUTS,
-                LinuxNamespaceType::Cgroup => libc::CLONE_NEWCGROUP,
-                other => return Err(unsupported(format!("{other} namespace"))),
-            };
-            match space.path() {
-                Some(path) => spaces.join(path, flag)?,
-                None if flag == libc::CLONE_NEWCGROUP => spaces.cgroup = true,
-                None => spaces.new |= u64::from(flag.cast_unsigned()),
-            }
-        }
-        if spaces.new & u64::from(libc::CLONE_NEWNS.cast_unsigned()) == 0 {
-            return Err(unsupported("container in the host's mount namespace"));
-        }
-        Ok(spaces)
-    }
-
-    fn join(&mut self, path: &Path, flag: i32) -> Result<()> {
-        if matches!(flag, libc::CLONE_NEWNS | libc::CLONE_NEWPID) {
-            return Err(unsupported(format!("join of the namespace {path:?}")));
-        }
-        let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| Error::io(format!("open namespace {path:?}"), e))?;
-        self.join.push((fd, flag));
-        Ok(())
-    }
-}
-
 /// What a container names or configures must be its own.
 fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
     let shares = |typ| !linux.namespaces().iter().flatten().any(|space| space.typ() == typ);
@@ -286,7 +249,6 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
         ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
         ("hooks", spec.hooks().is_some()),
         ("Intel RDT", linux.intel_rdt().is_some()),
-        ("time offsets", linux.time_offsets().as_ref().is_some_and(|offsets| !offsets.is_empty())),
         ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
         ("AppArmor profile", process.is_some_and(|p| p.apparmor_profile().is_some())),

@@ -34,6 +34,7 @@ fn describe(step: &Step) -> String {
         Op::ResetSignals => "reset signals".into(),
         Op::JoinCgroup(_) => "join cgroup".into(),
         Op::Setns { .. } => "join namespaces".into(),
+        Op::TimeOffsets(_) => "set clock offsets".into(),
         Op::Unshare(_) => "make namespaces".into(),
         Op::NewSession => "start session".into(),
         Op::DieWithParent => "tie it to this process".into(),

@@ -119,3 +119,22 @@ fn recursive_options_reach_what_is_below_and_plain_ones_do_not() {
         touch: /deep/x: Read-only file system\ntouch: /deep/sub/x: Read-only file system\n3\n";
     assert_eq!(output.stdout, want, "{output:?}");
 }
+
+#[test]
+fn clocks_are_set_in_a_time_namespace_also_for_a_second_process() {
+    let Some(env) = Env::new() else { return };
+    let linux = r#"{"timeOffsets": {"boottime": {"secs": 1000000000}}, "namespaces":
+        [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "cgroup"}, {"type": "network"},
+         {"type": "time"}]}"#;
+    let uptime = "cut -d. -f1 /proc/uptime";
+    let mut running = env
+        .start_spec(with(&format!("{uptime}; echo up; sleep 60"), "{}", linux))
+        .map_err(|e| panic!("{}", chain(&e)))
+        .unwrap();
+    let inside: u64 = running.line().parse().unwrap();
+    assert!(inside >= 1_000_000_000, "{inside}");
+    assert_eq!(running.line(), "up");
+    let second: u64 = running.exec(Env::request(uptime)).unwrap().stdout.trim().parse().unwrap();
+    assert!(second >= inside && second < inside + 1000, "{second}");
+    running.end();
+}
