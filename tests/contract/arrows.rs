@@ -17,12 +17,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["types", "sys", "store"]),
     ("vol", &["types", "sys", "store"]),
     ("image", &["types", "sys", "store", "layer", "registry"]),
+    ("oci", &["types", "sys", "runtime"]),
     ("engine", &["types", "sys", "store", "runtime", "net", "vol"]),
     ("cli", &["types", "sys", "store"]),
 ];
 
 /// What a tool may use.
-const TOOL: &[&str] = &["cli", "engine", "image", "vol", "net", "store", "types"];
+const TOOL: &[&str] = &["cli", "engine", "oci", "image", "vol", "net", "store", "types"];
 
 /// Foreign crates that only some of ours may use directly. `*` is every tool.
 const ONLY: &[(&str, &[&str])] = &[

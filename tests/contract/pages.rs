@@ -11,12 +11,32 @@ const SECTIONS: &[&str] =
 
 /// The options that a tool's `--help` names.
 fn options_of(tool: &str) -> BTreeSet<String> {
+    let text = help_of(tool, None);
+    let mut found = options_in(&text);
+    // A tool with commands has one page, and a help for each command.
+    for command in commands_in(&text) {
+        found.append(&mut options_in(&help_of(tool, Some(&command))));
+    }
+    found
+}
+
+fn help_of(tool: &str, command: Option<&str>) -> String {
     let out = Command::new(tests::bin_dir().join(tool))
+        .args(command)
         .arg("--help")
         .output()
         .unwrap_or_else(|e| panic!("{tool}: {e}"));
     assert!(out.status.success(), "{tool} --help: {}", String::from_utf8_lossy(&out.stderr));
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+/// The commands that a help lists.
+fn commands_in(text: &str) -> Vec<String> {
+    let list = text.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+    list.filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn options_in(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in text.lines().map(str::trim_start).filter(|l| l.starts_with('-')) {
         // `-v, --volume <V>  Text`: the names end where the argument or the text begins.

@@ -98,6 +98,7 @@ pages! {
     examples_of_ctr_kill "ctr-kill"
     examples_of_ctr_wait "ctr-wait"
     examples_of_ctr_rm "ctr-rm"
+    examples_of_ctr_oci "ctr-oci"
     examples_of_net_forward "net-forward"
     examples_of_vol_create "vol-create"
     examples_of_vol_ls "vol-ls"

@@ -20,6 +20,7 @@ mod harness;
 mod list;
 mod look;
 mod network;
+mod oci;
 mod pipes;
 mod probe;
 mod pull;

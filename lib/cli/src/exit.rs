@@ -52,22 +52,26 @@ fn run_with<A: clap::Parser>(
     status: impl Fn(&anyhow::Error) -> u8,
     run: impl FnOnce(A) -> anyhow::Result<Exit>,
 ) -> ExitCode {
+    main_own(usage, |args| match run(args) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(err) => {
+            report(&err);
+            ExitCode::from(status(&err))
+        }
+    })
+}
+
+/// Runs a tool that tells its errors in a way of its own; `usage` is the status of a wrong command line.
+pub fn main_own<A: clap::Parser>(usage: u8, run: impl FnOnce(A) -> ExitCode) -> ExitCode {
     // Rust starts with SIGPIPE ignored. A filter must die quietly instead, and a program that we
     // exec must not inherit the ignored signal.
     sys::signal::default_sigpipe();
     // What we make has the mode that its maker names, whatever the caller's umask: the root of a
     // container, or its /etc/hosts, must be open to users who are not root.
     rustix::process::umask(Mode::from(0o022));
-    let args = match A::try_parse() {
-        Ok(args) => args,
-        Err(err) => return usage_error(&err, usage),
-    };
-    match run(args) {
-        Ok(exit) => ExitCode::from(exit.code()),
-        Err(err) => {
-            report(&err);
-            ExitCode::from(status(&err))
-        }
+    match A::try_parse() {
+        Ok(args) => run(args),
+        Err(err) => usage_error(&err, usage),
     }
 }
 
@@ -96,8 +100,7 @@ fn what_is_wrong(message: &str) -> String {
 /// Prints an error as `tool: outer: inner: cause`, then its hints. The only place that does.
 #[expect(clippy::print_stderr, reason = "this is where errors reach the user")]
 pub fn report(err: &anyhow::Error) {
-    let chain = err.chain().map(types::error::phrase).collect::<Vec<_>>().join(": ");
-    eprintln!("{}: {}", tool_name(), one_line(&chain));
+    eprintln!("{}: {}", tool_name(), one_line(&explain(err)));
     for link in err.chain() {
         if let Some(err) = link.downcast_ref::<Error>() {
             for hint in err.hints() {
@@ -106,6 +109,12 @@ pub fn report(err: &anyhow::Error) {
             break; // hints() has walked the rest
         }
     }
+}
+
+/// An error as `outer: inner: cause`.
+#[must_use]
+pub fn explain(err: &anyhow::Error) -> String {
+    err.chain().map(types::error::phrase).collect::<Vec<_>>().join(": ")
 }
 
 /// The name that this process was called by.

@@ -11,6 +11,7 @@
 mod devices;
 mod dir;
 mod limits;
+mod saved;
 mod v1;
 mod v2;
 
@@ -22,6 +23,7 @@ use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
 use dir::Dir;
+pub use saved::{Saved, Stats};
 
 /// Containers under the default device policy.
 const CONFINED: &str = "longshore";
@@ -40,6 +42,8 @@ pub struct Cgroup {
     v1: Vec<v1::Group>,
     /// `tasks` of the shared devices group.
     devices: Option<OwnedFd>,
+    /// Above its groups, if that is not where those of all containers are.
+    parent: Option<String>,
 }
 
 impl Cgroup {

@@ -14,6 +14,7 @@ pub mod cgroup;
 pub mod console;
 pub mod defaults;
 mod exec;
+pub mod hooks;
 mod launch;
 mod plan;
 mod rootfs;

@@ -86,11 +86,16 @@ pub const ENTRIES: &[Entry] = &[
     run("attached/ID", "dir"),
     run("attached/ID/address", "link"),
     run("attached/ID/PROTO-IP-PORT", "link"),
+    run("oci/ID", "dir"),
     root("volumes/NAME/volume.json", "file"),
     root("volumes/NAME/_data", "dir"),
     root("volumes/NAME/_new", "dir"),
     root("volumes/NAME/_ready", "dir"),
 ];
+
+/// `oci`: the state of bundles that other engines run, made when the first is. Its inside belongs to the
+/// room `oci` alone.
+pub const OCI: &str = "oci";
 
 /// The directories that exist from the start.
 pub(crate) const TOP_DIRS: &[(Area, &str)] = &[

@@ -6,7 +6,7 @@ use oci_spec::runtime::LinuxResources;
 use types::{Error, Kind, Result};
 
 use super::dir::Dir;
-use super::{CONFINED, Cgroup, devices, limits};
+use super::{CONFINED, Cgroup, PRIVILEGED, devices, limits};
 
 /// Controllers that a container can have a group in.
 const CONTROLLERS: [&str; 5] = ["memory", "pids", "cpu", "cpuacct", "cpuset"];
@@ -42,7 +42,8 @@ fn tasks(dir: &Dir) -> Result<OwnedFd> {
 
 pub fn create(root: &Dir, parent: &str, id: &str, resources: &LinuxResources) -> Result<Cgroup> {
     let settings = limits::v1(resources)?;
-    let mut made = Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None };
+    let mut made =
+        Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None, parent: None };
     let done = fill(root, parent, id, &settings, &mut made);
     if done.is_err() {
         // What was made is empty, so removing it cannot fail for a reason that matters more.
@@ -82,7 +83,7 @@ fn fill(root: &Dir, parent: &str, id: &str, settings: &[limits::Setting], made: 
     if let Some(unified) = unified {
         made.v2 = Some(unified.ensure(parent)?.0.make(id)?);
     }
-    if parent == CONFINED {
+    if parent != PRIVILEGED {
         made.devices = Some(confine(root)?);
     }
     Ok(())
@@ -124,8 +125,19 @@ fn confine(root: &Dir) -> Result<OwnedFd> {
     tasks(&dir)
 }
 
+/// Every hierarchy that a container can have a group in.
+pub fn hierarchies(root: &Dir) -> Result<Vec<Dir>> {
+    let mut all = Vec::new();
+    for controller in CONTROLLERS {
+        all.extend(root.controller(controller)?);
+    }
+    all.extend(root.unified()?);
+    Ok(all)
+}
+
 pub fn open(root: &Dir, parent: &str, id: &str) -> Result<Option<Cgroup>> {
-    let mut found = Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None };
+    let mut found =
+        Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None, parent: None };
     for controller in CONTROLLERS {
         let Some(hierarchy) = root.controller(controller)? else { continue };
         if let Some(dir) = hierarchy.open(&format!("{parent}/{id}"))? {
@@ -138,7 +150,7 @@ pub fn open(root: &Dir, parent: &str, id: &str) -> Result<Option<Cgroup>> {
     if found.v1.is_empty() && found.v2.is_none() {
         return Ok(None);
     }
-    if parent == CONFINED {
+    if parent != PRIVILEGED {
         found.devices = Some(confine(root)?);
     }
     Ok(Some(found))

@@ -4,7 +4,7 @@ use oci_spec::runtime::LinuxResources;
 use types::{Error, Kind, Result};
 
 use super::dir::Dir;
-use super::{CONFINED, Cgroup, devices, limits};
+use super::{CONFINED, Cgroup, PRIVILEGED, devices, limits};
 
 /// Controllers that are handed down to containers where the host has them.
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
@@ -13,8 +13,11 @@ pub fn create(root: &Dir, parent: &str, id: &str, resources: &LinuxResources) ->
     let settings = limits::v2(resources)?;
     let above = parent_group(root, parent)?;
     let dir = above.make(id)?;
-    let filled = fill(&dir, &settings, resources);
-    let made = Cgroup { id: id.into(), v2: Some(dir), unified: true, v1: Vec::new(), devices: None };
+    let own_policy = !matches!(parent, CONFINED | PRIVILEGED);
+    let filled = fill(&dir, &settings, resources)
+        .and_then(|()| if own_policy { devices::attach(&dir) } else { Ok(()) });
+    let made =
+        Cgroup { id: id.into(), v2: Some(dir), unified: true, v1: Vec::new(), devices: None, parent: None };
     if filled.is_err() {
         // Empty, so removing it cannot fail for a reason that matters more.
         let _worse = made.remove_all();
@@ -65,5 +68,12 @@ fn parent_group(root: &Dir, parent: &str) -> Result<Dir> {
 
 pub fn open(root: &Dir, parent: &str, id: &str) -> Result<Option<Cgroup>> {
     let dir = root.open(&format!("{parent}/{id}"))?;
-    Ok(dir.map(|dir| Cgroup { id: id.into(), v2: Some(dir), unified: true, v1: Vec::new(), devices: None }))
+    Ok(dir.map(|dir| Cgroup {
+        id: id.into(),
+        v2: Some(dir),
+        unified: true,
+        v1: Vec::new(),
+        devices: None,
+        parent: None,
+    }))
 }

@@ -1,0 +1,99 @@
+//! A bundle: a directory with a configuration and a root file system.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::Spec;
+use types::{Context, Error, Kind, Result};
+
+/// A bundle whose configuration has been read.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Its directory, absolute and without symbolic links.
+    pub dir: PathBuf,
+    /// The configuration.
+    pub spec: Spec,
+    /// The same, as it was written.
+    pub(crate) text: Vec<u8>,
+    /// The root file system, absolute.
+    pub rootfs: PathBuf,
+}
+
+/// No configuration is larger: the largest seen in practice have a few hundred KiB.
+const LARGEST: u64 = 64 << 20;
+
+impl Bundle {
+    /// Reads a bundle; `config` is another name for its `config.json`.
+    ///
+    /// # Errors
+    /// `Invalid` if the configuration is malformed or of another major version.
+    pub fn open(dir: &Path, config: Option<&Path>) -> Result<Self> {
+        let dir = std::fs::canonicalize(dir).with_context(|| format!("open bundle {dir:?}"))?;
+        let path = config.map_or_else(|| dir.join("config.json"), Path::to_owned);
+        let text = read(&path)?;
+        let spec: Spec = serde_json::from_slice(&text)
+            .map_err(|e| Error::because(Kind::Invalid, format!("read configuration {path:?}"), e))?;
+        check_version(spec.version())?;
+        let root = spec.root().as_ref().ok_or_else(|| invalid("configuration has no root"))?.path();
+        if root.as_os_str().is_empty() {
+            return Err(invalid("configuration has no root path"));
+        }
+        let rootfs = dir.join(root);
+        let rootfs = std::fs::canonicalize(&rootfs).with_context(|| format!("open root {rootfs:?}"))?;
+        Ok(Self { dir, spec, text, rootfs })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let what = || format!("read configuration {path:?}");
+    let file = std::fs::File::open(path).with_context(what)?;
+    let mut text = Vec::with_capacity(16 << 10);
+    file.take(LARGEST).read_to_end(&mut text).with_context(what)?;
+    Ok(text)
+}
+
+/// A runtime must refuse what it does not know, and minor versions only add (runtime spec, `ociVersion`).
+fn check_version(version: &str) -> Result<()> {
+    let mut parts = version.split(['.', '-', '+']);
+    let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
+    match (number(parts.next()), number(parts.next()), number(parts.next())) {
+        (Some(1), Some(_), Some(_)) => Ok(()),
+        (Some(other), Some(_), Some(_)) => Err(Error::new(
+            Kind::Unsupported,
+            format!("configuration is of version {other} of the specification"),
+        )),
+        _ => Err(invalid(format!("bad ociVersion {version:?}"))),
+    }
+}
+
+fn invalid(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+    Error::new(Kind::Invalid, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_major_are_read() {
+        for good in ["1.0.0", "1.0.2-dev", "1.3.0", "1.0.0-rc5-dev"] {
+            assert!(check_version(good).is_ok(), "{good}");
+        }
+        assert_eq!(check_version("2.0.0").unwrap_err().kind(), Kind::Unsupported);
+        for bad in ["", "1", "1.0", "x", "v1.0.0"] {
+            assert_eq!(check_version(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_root_is_relative_to_the_bundle() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("r")).unwrap();
+        let config = dir.path().join("config.json");
+        std::fs::write(&config, r#"{"ociVersion":"1.0.0","root":{"path":"r"}}"#).unwrap();
+        let bundle = Bundle::open(dir.path(), None).unwrap();
+        assert_eq!(bundle.rootfs, std::fs::canonicalize(dir.path().join("r")).unwrap());
+        std::fs::write(&config, r#"{"ociVersion":"1.0.0"}"#).unwrap();
+        assert_eq!(Bundle::open(dir.path(), None).unwrap_err().to_string(), "configuration has no root");
+    }
+}

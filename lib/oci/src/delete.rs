@@ -1,0 +1,73 @@
+//! Delete: a container that has ended, with all that it held.
+
+use types::{Context, Error, Kind, Result};
+
+use crate::record::Record;
+use crate::status::{self, Status};
+use crate::{Container, Root, groups, hooks, kill};
+
+/// What to do with a container that has not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    /// Refuse: the specification allows nothing else.
+    No,
+    /// Kill it; and one that is not there is as good as deleted.
+    Yes,
+}
+
+/// How long a killed process may take to end: it may be writing to a disk.
+const PATIENCE: u32 = 10_000;
+
+/// Deletes a container. Returns what its hooks had to complain about: it is deleted nevertheless.
+///
+/// # Errors
+/// `Conflict` if it has not ended.
+pub fn delete(root: &Root, id: &str, force: Force) -> Result<Vec<Error>> {
+    let container = match root.container(id) {
+        Err(e) if e.kind() == Kind::NotFound && force == Force::Yes => return Ok(Vec::new()),
+        other => other?,
+    };
+    let _lock = container.lock()?;
+    let record = match container.record() {
+        // Its maker was killed before it had made anything.
+        Err(e) if e.kind() == Kind::NotFound => return container.remove().map(|()| Vec::new()),
+        other => other?,
+    };
+    let status = status::of(&container, &record)?;
+    if status != Status::Stopped && record.pid != 0 {
+        if force == Force::No {
+            return Err(Error::new(
+                Kind::Conflict,
+                format!("cannot delete container {id} that is not stopped: {status}"),
+            )
+            .hint("--force kills it first"));
+        }
+        end(&record)?;
+    }
+    destroy(&container, &record)
+}
+
+/// Kills the first process and waits for its end.
+fn end(record: &Record) -> Result<()> {
+    let Ok(first) = kill::first(record) else { return Ok(()) };
+    match first.signal(libc::SIGKILL) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+        done => done.context("kill process")?,
+    }
+    kill::thaw(record)?;
+    if first.ended_within(Some(PATIENCE)).context("wait for a killed process")? {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Conflict, format!("process {} does not end", record.pid)))
+}
+
+/// What is left of a container that has ended.
+pub fn destroy(container: &Container, record: &Record) -> Result<Vec<Error>> {
+    if record.cgroup.is_some() {
+        groups::of(record)?.remove()?;
+    }
+    let complaints =
+        if record.poststop { hooks::after_stop(record, &container.config()?) } else { Vec::new() };
+    container.remove()?;
+    Ok(complaints)
+}

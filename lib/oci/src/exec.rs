@@ -1,0 +1,125 @@
+//! Exec: one more program in a container.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use runtime::{Cgroup, Console, ExecLaunch, Exit, StartError};
+use types::{Error, Kind, Result};
+
+use crate::console::{self, Terminal};
+use crate::record::Record;
+use crate::signals::Signals;
+use crate::status::{self, Status};
+use crate::{Root, environment, exec_process, groups, pid_file, relay, stdio};
+
+/// What is to be run, and how.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExecOptions<'a> {
+    /// Program and arguments.
+    pub args: &'a [String],
+    /// A document with the whole process instead.
+    pub process: Option<&'a Path>,
+    /// Another working directory.
+    pub cwd: Option<&'a Path>,
+    /// `NAME=value`.
+    pub env: &'a [String],
+    /// `UID[:GID]`.
+    pub user: Option<&'a str>,
+    /// Groups beside the container's.
+    pub additional_gids: &'a [u32],
+    /// Capabilities beside the container's.
+    pub caps: &'a [String],
+    /// A terminal.
+    pub tty: bool,
+    /// Return when it runs.
+    pub detach: bool,
+    /// It cannot gain privileges.
+    pub no_new_privs: bool,
+    /// Another AppArmor profile.
+    pub apparmor: Option<&'a str>,
+    /// Another SELinux label.
+    pub process_label: Option<&'a str>,
+    /// Where to write its number.
+    pub pid_file: Option<&'a Path>,
+    /// Where to send the terminal's master.
+    pub console_socket: Option<&'a Path>,
+    /// Descriptors from 3 on that it gets.
+    pub preserve_fds: u32,
+    /// Also if the container is paused; it runs when that goes on.
+    pub ignore_paused: bool,
+}
+
+/// Runs a program in a container. Returns how it has ended, or nothing if it was left running.
+///
+/// # Errors
+/// `Conflict` if the container does not run; with status 126 or 127 if the program cannot be executed.
+pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<Exit>, StartError> {
+    let preserve_fds = stdio::preserved(options.preserve_fds, 0)?;
+    let container = root.container(id)?;
+    let record = container.record()?;
+    check(status::of(&container, &record)?, options)?;
+    let spec = container.config()?;
+    let mut process = exec_process::process(&spec, options)?;
+    if !environment::has(&process, "HOME") {
+        let inside = runtime::root_of(record.pid, record.start_time)?;
+        let home = environment::home(inside.as_fd(), &process);
+        environment::add(&mut process, "HOME", &home);
+    }
+    let wanted = process.terminal().unwrap_or(false);
+    let terminal = Terminal::choose(wanted, options.detach, options.console_socket)?;
+    let console = open_console(&record, &process, wanted)?;
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let stdio = match &console {
+        Some(console) => [console.slave(); 3],
+        None => [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+    };
+    if console.is_none() {
+        let linux = spec.linux().as_ref();
+        let uid = stdio::on_host(process.user().uid(), linux.and_then(|l| l.uid_mappings().as_deref()));
+        let gid = stdio::on_host(process.user().gid(), linux.and_then(|l| l.gid_mappings().as_deref()));
+        stdio::give(stdio, uid, gid)?;
+    }
+    let signals = if options.detach { None } else { Some(Signals::take()?) };
+    let cgroup = if record.cgroup.is_some() { groups::of(&record)? } else { Cgroup::none() };
+    let program = runtime::exec(&ExecLaunch {
+        pid: record.pid,
+        start_time: record.start_time,
+        process: &process,
+        seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
+        stdio,
+        console: console.as_ref(),
+        cgroup: &cgroup,
+        dies_with_caller: false,
+        preserve_fds,
+    })?;
+    if let (Terminal::Socket(socket), Some(console)) = (&terminal, &console) {
+        console::send(socket, console.master())?;
+    }
+    if let Some(path) = options.pid_file {
+        pid_file::write(path, program.pid())?;
+    }
+    let Some(signals) = signals else { return Ok(None) };
+    let relayed = matches!(terminal, Terminal::Relay);
+    let master = console.filter(|_| relayed).map(Console::into_master);
+    Ok(Some(relay::follow(&program, &signals, master)?))
+}
+
+fn check(status: Status, options: &ExecOptions<'_>) -> Result<()> {
+    let conflict = |what| Err(Error::new(Kind::Conflict, what));
+    match status {
+        Status::Paused if !options.ignore_paused => conflict("cannot exec in a paused container"),
+        Status::Stopped | Status::Creating => conflict("cannot exec in a stopped container"),
+        _ => Ok(()),
+    }
+}
+
+fn open_console(
+    record: &Record,
+    process: &oci_spec::runtime::Process,
+    wanted: bool,
+) -> Result<Option<Console>> {
+    if !wanted {
+        return Ok(None);
+    }
+    Console::in_container(record.pid, record.start_time, console::size_of(process)).map(Some)
+}

@@ -1,0 +1,59 @@
+//! Run: create and start in one, and stay with the program.
+
+use runtime::{Exit, StartError};
+use types::Error;
+
+use crate::bundle::Bundle;
+use crate::console::Terminal;
+use crate::create::Options;
+use crate::launch::{Goal, Launched, launch};
+use crate::signals::Signals;
+use crate::{Root, delete, hooks, relay};
+
+/// What becomes of a container whose program has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It is deleted.
+    No,
+    /// It stays, as one that has stopped.
+    Yes,
+}
+
+/// How the caller is connected.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Return when the program runs.
+    pub detach: bool,
+    /// Afterwards.
+    pub keep: Keep,
+    /// Adopt processes that lose their parent, if the container has no first process of its own to do so.
+    pub subreaper: bool,
+}
+
+/// Runs a bundle. Returns how its program has ended, or nothing if it was left running, and what
+/// hooks had to complain about.
+///
+/// # Errors
+/// With status 126 or 127 if the program could not be executed.
+pub fn run(root: &Root, options: &Options<'_>, how: &Run) -> Result<(Option<Exit>, Vec<Error>), StartError> {
+    let bundle = Bundle::open(options.bundle, options.config)?;
+    let wanted = bundle.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
+    let terminal = Terminal::choose(wanted, how.detach, options.console_socket)?;
+    let signals = if how.detach { None } else { Some(Signals::take()?) };
+    let launched = launch(root, options, bundle, &terminal, Goal::Program)?;
+    if launched.record.poststart {
+        hooks::after_start(&launched.record, &launched.spec)?;
+    }
+    let Some(signals) = signals else { return Ok((None, Vec::new())) };
+    if how.subreaper && !launched.record.own_pids {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .map_err(|e| Error::io("become subreaper", e))?;
+    }
+    let Launched { container, record, process, master, .. } = launched;
+    let exit = relay::follow(&process, &signals, master)?;
+    let complaints = match how.keep {
+        Keep::No => delete::destroy(&container, &record)?,
+        Keep::Yes => Vec::new(),
+    };
+    Ok((Some(exit), complaints))
+}

@@ -1,0 +1,77 @@
+//! Descriptors that the program gets from our caller.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use oci_spec::runtime::{LinuxIdMapping, Spec};
+use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
+use types::{Error, Kind, Result};
+
+/// How many descriptors from 3 on are passed on.
+///
+/// # Errors
+/// `Invalid` if one of them is not open: the program would find one of ours there.
+pub fn preserved(more: u32, listen: u32) -> Result<u32> {
+    let all = more.saturating_add(listen);
+    for number in 3..all.saturating_add(3) {
+        if std::fs::symlink_metadata(Path::new("/proc/self/fd").join(number.to_string())).is_err() {
+            return Err(Error::new(Kind::Invalid, format!("pass on descriptor {number}: it is not open")));
+        }
+    }
+    Ok(all)
+}
+
+/// Gives pipes and sockets to the program's user, who could not open `/dev/stdout` otherwise. Files and
+/// devices belong to others (runc#1784 gave away the host's `/dev/null`).
+pub fn give_to_user(stdio: [BorrowedFd<'_>; 3], spec: &Spec) -> Result<()> {
+    let Some(process) = spec.process() else { return Ok(()) };
+    let linux = spec.linux().as_ref();
+    let uid = on_host(process.user().uid(), linux.and_then(|linux| linux.uid_mappings().as_deref()));
+    let gid = on_host(process.user().gid(), linux.and_then(|linux| linux.gid_mappings().as_deref()));
+    give(stdio, uid, gid)
+}
+
+/// The same for ids of the host.
+pub fn give(stdio: [BorrowedFd<'_>; 3], uid: u32, gid: u32) -> Result<()> {
+    for fd in stdio {
+        let stat = fstat(fd).map_err(|e| Error::io("look at standard descriptor", e))?;
+        let ours = matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket);
+        if !ours || (stat.st_uid == uid && stat.st_gid == gid) {
+            continue;
+        }
+        match fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))) {
+            // A socket that cannot change hands, and a user who has no such id: as it is, then.
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM | rustix::io::Errno::ROFS) => {}
+            Err(e) => return Err(Error::io("give standard descriptor to user", e)),
+        }
+    }
+    Ok(())
+}
+
+/// An id of the container as the host sees it.
+pub fn on_host(id: u32, mappings: Option<&[LinuxIdMapping]>) -> u32 {
+    let inside = |m: &&LinuxIdMapping| id.checked_sub(m.container_id()).is_some_and(|n| n < m.size());
+    let mapping = mappings.unwrap_or_default().iter().find(inside);
+    mapping.map_or(id, |m| m.host_id().saturating_add(id - m.container_id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_mapped_where_there_is_a_mapping() {
+        let mapping = r#"{"containerID": 10, "hostID": 1000, "size": 5}"#;
+        let maps = [serde_json::from_str::<LinuxIdMapping>(mapping).unwrap()];
+        assert_eq!(on_host(12, Some(&maps)), 1002);
+        assert_eq!(on_host(15, Some(&maps)), 15);
+        assert_eq!(on_host(9, Some(&maps)), 9);
+        assert_eq!(on_host(3, None), 3);
+    }
+
+    #[test]
+    fn a_descriptor_that_is_not_open_is_not_passed_on() {
+        assert_eq!(preserved(0, 0).unwrap(), 0);
+        assert!(preserved(1 << 20, 0).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Bundles, behind the command line of OCI runtimes.
+
+use std::fs;
+
+use serde_json::Value;
+use tests::Env;
+
+/// A bundle of busybox in `bundle`, whose program is this line of shell.
+fn bundle(env: &Env, line: &str) {
+    env.sh("mkdir -p bundle/rootfs/bin && cp \"$(command -v busybox)\" bundle/rootfs/bin && ln -s busybox bundle/rootfs/bin/sh")
+        .run()
+        .ok();
+    env.tool("ctr-oci").args(["spec", "-b", "bundle"]).run().ok();
+    let path = env.dir().join("bundle/config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["process"]["terminal"] = Value::Bool(false);
+    config["process"]["args"] = Value::from(vec!["sh", "-c", line]);
+    fs::write(&path, config.to_string()).unwrap();
+}
+
+/// The id has the name of the store in it: control groups are the machine's.
+fn id(env: &Env) -> String {
+    let dir = env.dir();
+    let name = dir.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    name.replace('.', "")
+}
+
+#[test]
+fn run_shows_what_the_program_writes_ends_with_its_status_and_leaves_nothing() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "echo hello; exit 7");
+    env.tool("ctr-oci").args(["run", "-b", "bundle", &id(&env)]).run().status(7).stdout("hello\n").stderr("");
+    env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
+}
+
+#[test]
+fn a_created_container_waits_runs_and_is_deleted_only_when_it_has_ended() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "echo up; exec /bin/busybox sleep 60");
+    let id = id(&env);
+    let oci = |args: &[&str]| env.tool("ctr-oci").args(args).arg(&id).run();
+    let status = |word: &str| oci(&["state"]).ok().stdout_has(&format!("\"status\": \"{word}\""));
+    env.sh(&format!("ctr-oci create -b bundle --pid-file pid {id} >out 2>&1 </dev/null")).run().ok();
+    status("created");
+    assert_eq!(fs::read_to_string(env.dir().join("out")).unwrap(), "");
+    oci(&["delete"]).status(1).stderr_has("that is not stopped: created");
+    oci(&["start"]).ok();
+    status("running");
+    oci(&["start"]).status(1).stderr_has("cannot start an already running container");
+    env.tool("ctr-oci").args(["exec", &id, "sh", "-c", "exit 9"]).run().status(9);
+    env.tool("ctr-oci").args(["exec", &id, "not-there"]).run().status(255).stderr_has("no such file");
+    env.tool("ctr-oci").args(["kill", &id, "KILL"]).run().ok();
+    env.sh(&format!("until ctr-oci state {id} | grep -q stopped; do sleep 0.01; done")).run().ok();
+    oci(&["kill"]).status(1).stderr_has("container not running");
+    oci(&["delete"]).ok();
+    oci(&["state"]).status(1).stderr_has("does not exist");
+}
+
+#[test]
+fn a_program_that_is_not_there_fails_at_create_and_is_told_in_the_log() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "");
+    let path = env.dir().join("bundle/config.json");
+    let text = fs::read_to_string(&path).unwrap().replace("[\"sh\",\"-c\",\"\"]", "[\"not-there\"]");
+    fs::write(&path, text).unwrap();
+    let line = format!("ctr-oci --log log --log-format json create -b bundle {} </dev/null", id(&env));
+    env.sh(&line).run().status(1).stderr_has("not-there");
+    let log: Value = serde_json::from_slice(&fs::read(env.dir().join("log")).unwrap()).unwrap();
+    assert_eq!(log["level"], "error");
+    assert!(log["msg"].as_str().unwrap().contains("no such file or directory"), "{log}");
+    env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
+}
