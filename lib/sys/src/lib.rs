@@ -14,6 +14,7 @@ pub mod process;
 pub mod signal;
 pub mod time;
 pub mod umask;
+pub mod userns;
 
 /// Turns the result of a C call into an error.
 fn check(result: libc::c_long) -> std::io::Result<libc::c_long> {

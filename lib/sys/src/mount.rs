@@ -35,6 +35,17 @@ impl MountAttr {
     pub const NOSYMFOLLOW: u64 = 0x20_0000;
 }
 
+/// Maps the owners of a detached mount, and with `recursive` of all mounts below it, as the user namespace
+/// does (Linux 5.12).
+///
+/// # Errors
+/// What mount_setattr(2) says: `EINVAL` for a file system that cannot do it.
+pub fn map_ids(mount: BorrowedFd<'_>, user_namespace: BorrowedFd<'_>, recursive: bool) -> io::Result<()> {
+    let userns_fd = u64::from(user_namespace.as_raw_fd().cast_unsigned());
+    let args = libc::mount_attr { attr_set: libc::MOUNT_ATTR_IDMAP, attr_clr: 0, propagation: 0, userns_fd };
+    setattr(mount, &args, recursive)
+}
+
 /// Changes a mount, and with `recursive` all mounts below it: all of them, or none.
 ///
 /// # Errors
@@ -46,6 +57,10 @@ pub fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, recursive: bool) -> io::
         propagation: attr.propagation,
         userns_fd: 0,
     };
+    setattr(mount, &args, recursive)
+}
+
+fn setattr(mount: BorrowedFd<'_>, args: &libc::mount_attr, recursive: bool) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a constant C string, `args` is valid for its size during the call, and
     // the descriptor is borrowed for as long.
@@ -55,8 +70,8 @@ pub fn set_attr(mount: BorrowedFd<'_>, attr: MountAttr, recursive: bool) -> io::
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const args,
-            size_of_val(&args),
+            std::ptr::from_ref(args),
+            size_of_val(args),
         )
     };
     if ret == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

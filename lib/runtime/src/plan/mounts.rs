@@ -4,13 +4,13 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use child::{Follow, Keep, Kind, NewMount, Param, Target};
-use oci_spec::runtime::{Linux, Mount, Spec};
+use oci_spec::runtime::{Linux, LinuxIdMapping, Mount, Spec};
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use sys::mount::{MountAttr, set_attr};
 use types::{Error, Result};
 
-use super::options::Options;
+use super::options::{Depth, Options};
 use super::target::{below, host_path, inside, refuse_proc, target};
 use super::{Draft, Owned, Step, devices, invalid, text};
 use crate::Launch;
@@ -68,7 +68,11 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
     if kind != "proc" || path != "proc" {
         refuse_proc(&path)?;
     }
+    let mapped = options.idmap.is_some() || mount.uid_mappings().is_some() || mount.gid_mappings().is_some();
     match kind {
+        _ if mapped && !options.bind && kind != "bind" => {
+            Err(super::unsupported(format!("mapping of owners of the new file system on \"/{path}\"")))
+        }
         _ if options.bind => bind(mount, &path, &options, draft),
         "bind" => bind(mount, &path, &Options { bind: true, ..options }, draft),
         "cgroup" | "cgroup2" => cgroup(&path, &options, inputs, draft),
@@ -126,6 +130,7 @@ fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Resu
     let tree = open_tree(CWD, &host_path(source)?, flags).map_err(failed)?;
     // Private also where the host's mount is shared: otherwise what the container mounts below it
     // would appear on the host.
+    map_ids(mount, options, &tree)?;
     for (change, recursive) in changes(options) {
         set_attr(tree.as_fd(), change, recursive).map_err(|e| Error::io(format!("bind {source:?}"), e))?;
     }
@@ -133,6 +138,33 @@ fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Resu
     let tree = draft.hold(tree);
     draft.push(Step::Move { tree, at });
     Ok(())
+}
+
+/// Maps the owners that a bind shows. Without mappings of its own, `idmap` would mean those of the
+/// container's user namespace.
+fn map_ids(mount: &Mount, options: &Options, tree: &OwnedFd) -> Result<()> {
+    let (uids, gids) = (lines(mount.uid_mappings().as_deref()), lines(mount.gid_mappings().as_deref()));
+    let at = mount.destination();
+    if uids.is_empty() != gids.is_empty() {
+        return Err(invalid(format!("mount on {at:?} has mappings of users or of groups, and needs both")));
+    }
+    if uids.is_empty() {
+        return match options.idmap {
+            Some(_) => Err(invalid(format!("mount on {at:?} has \"idmap\" and no mappings"))),
+            None => Ok(()),
+        };
+    }
+    let failed = |e| Error::io(format!("map owners of the mount on {at:?}"), e);
+    let namespace = sys::userns::with_mappings(&uids, &gids).map_err(failed)?;
+    let all = options.idmap == Some(Depth::All);
+    sys::mount::map_ids(tree.as_fd(), namespace.as_fd(), all)
+        .map_err(|e| failed(e).hint("not every file system can map owners"))
+}
+
+/// Mappings in the form of `/proc/PID/uid_map`.
+fn lines(mappings: Option<&[LinuxIdMapping]>) -> String {
+    let line = |m: &LinuxIdMapping| format!("{} {} {}\n", m.container_id(), m.host_id(), m.size());
+    mappings.iter().copied().flatten().map(line).collect()
 }
 
 /// What to change of a bind: first all of it, then the topmost mount alone, if it is to differ.

@@ -6,6 +6,15 @@ use types::Result;
 
 use super::{Owned, text, unsupported};
 
+/// How far an option reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The mount alone.
+    Top,
+    /// All that is mounted below it too.
+    All,
+}
+
 /// What the options of one mount ask for.
 #[derive(Default)]
 pub struct Options {
@@ -24,6 +33,8 @@ pub struct Options {
     /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`. Of this mount and of all below it, also
     /// where the option is not the recursive one: what was shared on the host must not stay so unasked.
     pub propagation: u64,
+    /// Owners are mapped: `idmap`, or of all below it too with `ridmap`.
+    pub idmap: Option<Depth>,
     /// What the file system itself understands.
     pub data: Vec<Param<Owned>>,
 }
@@ -77,7 +88,9 @@ impl Options {
             // What a mount has anyway; `silent` and `loud` concern the kernel's log of old kernels.
             "defaults" | "async" | "nomand" | "noiversion" | "nolazytime" | "silent" | "loud" => {}
             "remount" | "mand" | "iversion" => return Err(unsupported(format!("mount option {option:?}"))),
-            "idmap" | "ridmap" | "tmpcopyup" | "copy-symlink" => {
+            "idmap" => self.idmap = Some(Depth::Top),
+            "ridmap" => self.idmap = Some(Depth::All),
+            "tmpcopyup" | "copy-symlink" => {
                 return Err(unsupported(format!("mount option {option:?}")));
             }
             _ => {
@@ -148,7 +161,7 @@ mod tests {
         assert_eq!((deep.set, deep.deep_clear & MountAttr::NODEV), (MountAttr::NOEXEC, MountAttr::NODEV));
         assert!(read(&["rrelatime", "rsymfollow", "rstrictatime"]).data.is_empty());
         assert_eq!(read(&["rbind", "unbindable"]).propagation, libc::MS_UNBINDABLE);
-        let refused = ["remount", "tmpcopyup", "idmap", "mand"];
+        let refused = ["remount", "tmpcopyup", "mand"];
         assert!(refused.iter().all(|option| Options::read(&[(*option).to_owned()]).is_err()));
     }
 }

@@ -138,3 +138,25 @@ fn clocks_are_set_in_a_time_namespace_also_for_a_second_process() {
     assert!(second >= inside && second < inside + 1000, "{second}");
     running.end();
 }
+
+#[test]
+fn owners_of_a_bind_are_mapped() {
+    let Some(env) = Env::new() else { return };
+    let site = env.dir.path().join("site");
+    fs::create_dir(&site).unwrap();
+    fs::write(site.join("file"), "").unwrap();
+    let mapping = |host: u32| {
+        let one = oci_spec::runtime::LinuxIdMappingBuilder::default();
+        let one = one.container_id(0u32).host_id(host).size(1000u32).build().unwrap();
+        Some(vec![one])
+    };
+    let mut bind = mount("/mapped", "bind", &site, &["rbind", "idmap"]);
+    bind.set_uid_mappings(mapping(5000)).set_gid_mappings(mapping(6000));
+    let mut asked = Env::request("stat -c %u:%g /mapped/file");
+    asked.mounts = vec![bind];
+    assert_eq!(env.run(asked).stdout, "5000:6000\n");
+    let mut asked = Env::request("true");
+    asked.mounts = vec![mount("/mapped", "bind", &site, &["rbind", "idmap"])];
+    let (_, text) = env.refused(asked);
+    assert!(text.contains("has \"idmap\" and no mappings"), "{text}");
+}
