@@ -14,5 +14,6 @@ mod container {
     mod groups;
     mod hostile;
     mod program;
+    mod races;
     mod tree;
 }
