@@ -12,19 +12,20 @@ MANDIR = $(PREFIX)/share/man
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 TOOLS = $(notdir $(wildcard tools/*))
-SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init)
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init tests/oci/suites/*)
 
 # What each goal needs from Debian, beyond the essential packages.
 BUILD_PACKAGES = gcc libc6-dev pkg-config make libnftnl-dev libmnl-dev
 IMAGE_PACKAGES = docker-registry skopeo umoci busybox-static jq curl ca-certificates zstd perl-base
 TEST_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables util-linux procps strace
 VM_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) qemu-system-x86 cpio kmod e2fsprogs binutils
+OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 dpkg-dev xz-utils iproute2 util-linux bsdextrautils libc-bin
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
-.PHONY: build demo test test-vm bench lint man install help
-.PHONY: toolchain man-packages build-packages test-packages vm-packages lint-packages demo-packages bench-packages
+.PHONY: build demo test test-vm test-oci bench lint man install help
+.PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
 	$(CARGO) build --release --locked --workspace --bins
@@ -37,6 +38,10 @@ test: test-packages ## Build and run every test with hermetic stores; a leak on 
 
 test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cgroup v2
 	CARGO="$(CARGO)" tests/vm/run.sh
+
+test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc against ctr-oci (RUNTIMES=... SUITES=... CASES=...)
+	$(CARGO) build --locked -p ctr-oci
+	RUNTIMES="$(RUNTIMES)" SUITES="$(SUITES)" CASES="$(CASES)" FRESH="$(FRESH)" tests/oci/run.sh
 
 bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed
 	$(CARGO) build --release --locked -p tests --example bench
@@ -87,6 +92,8 @@ test-packages: toolchain
 	$(call ensure,$(TEST_PACKAGES))
 vm-packages: toolchain
 	$(call ensure,$(VM_PACKAGES))
+oci-packages: toolchain
+	$(call ensure,$(OCI_PACKAGES))
 lint-packages: toolchain
 	$(call ensure,$(LINT_PACKAGES))
 demo-packages: toolchain

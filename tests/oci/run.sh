@@ -1,0 +1,99 @@
+#!/bin/bash
+# run.sh: runs the test suites of other projects against ctr-oci, and beside it against runc and crun.
+# `make test-oci`. See longshore(7), TESTS.
+#
+# RUNTIMES   which runtimes (default: ctr-oci runc crun); a path is allowed too
+# SUITES     which suites (default: all of suites_all)
+# CASES      only cases (runtime-tools) or files (the others) that match this pattern
+# FRESH=1    also runs again what was already run with the same runtime (runc and crun are remembered)
+# LONGSHORE_OCI_SCRATCH  where all is fetched, built and kept (default: ~/.cache/longshore-oci)
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+suites_all="runtime-tools runtime-tools-as-is crun-tests runc-bats"
+read -ra runtimes <<<"${RUNTIMES:-ctr-oci runc crun}"
+read -ra suites <<<"${SUITES:-$suites_all}"
+scratch=${LONGSHORE_OCI_SCRATCH:-${XDG_CACHE_HOME:-$HOME/.cache}/longshore-oci}
+target=${CARGO_TARGET_DIR:-target}
+here=$PWD/tests/oci
+say() { echo "test-oci: $*" >&2; }
+# shellcheck source=tests/oci/sources.sh
+. tests/oci/sources.sh
+# shellcheck source=tests/oci/build.sh
+. tests/oci/build.sh
+# shellcheck source=tests/oci/verdict.sh
+. tests/oci/verdict.sh
+
+[ "$(id -u)" = 0 ] || exec sudo -n --preserve-env=RUNTIMES,SUITES,CASES,FRESH,LONGSHORE_OCI_SCRATCH,XDG_CACHE_HOME,HOME,CARGO_TARGET_DIR,CTR_OCI,CI "$0" "$@"
+case $scratch in "$PWD"/*) say "the scratch directory must not be in the source tree" && exit 2 ;; esac
+mkdir -p "$scratch"
+exec 9>"$scratch/lock"
+flock 9 # a second run waits until the first has built
+
+program_of() { # RUNTIME: the path of its program
+    case $1 in
+    */*) readlink -f "$1" ;;
+    ctr-oci) readlink -f "${CTR_OCI:-$target/debug/ctr-oci}" ;;
+    *) command -v "$1" ;;
+    esac
+}
+
+# Where the results of one suite with one runtime go. The peers' are kept under the sum of their
+# program and of what runs the suites, and need not be made again.
+results_of() { # SUITE RUNTIME PROGRAM
+    local key
+    key=$({ sha256sum <"$3"; find tests/oci/{cell.sh,tap.awk,suites,helpers} "$scratch/stamps" -type f | sort | xargs cat; } | sha256sum | cut -c1-12)
+    echo "$scratch/results/$1/${2##*/}${CASES:+-some}-$key"
+}
+
+# Runs one suite with one runtime, in a cell.
+run_suite() { # SUITE RUNTIME
+    local suite=$1 runtime=$2 program out status=0 script=$1 all_v1=--all-v1 started
+    program=$(program_of "$runtime") || { say "$runtime is not there"; return 1; }
+    out=$(results_of "$suite" "$runtime" "$program")
+    if [ "$runtime" != ctr-oci ] && [ -z "${FRESH:-}" ] && [ -e "$out/done" ]; then
+        cp "$out/cases" "$scratch/results/$suite/${runtime##*/}.cases"
+        return
+    fi
+    rm -rf "$scratch/results/$suite/${runtime##*/}${CASES:+-some}"-*
+    mkdir -p "$out"
+    case $suite in *-as-is)
+        script=${suite%-as-is}
+        all_v1=
+        ;;
+    esac
+    started=$(date +%s)
+    cell "$all_v1" "$script" "$program" "$out" || status=$?
+    if [ "$status" = 77 ]; then
+        # What wants v1 has nothing to say here; the other suites run with what there is.
+        [ "$suite" != runtime-tools ] || { say "$suite: skipped: not all controllers can be had as v1 here"; return; }
+        status=0
+        cell "" "$script" "$program" "$out" || status=$?
+    fi
+    [ "$status" = 0 ] || { say "$suite with $runtime: the suite itself failed (status $status)"; return 1; }
+    : >"$out/done"
+    cp "$out/cases" "$scratch/results/$suite/${runtime##*/}.cases"
+    say "$suite with $runtime: $(count ok "$out/cases") of $(count 'ok|fail' "$out/cases") in $(($(date +%s) - started)) s; logs in $out"
+}
+
+cell() { # --all-v1|"" SCRIPT PROGRAM OUT
+    env SCRATCH="$scratch" RUNTIME="$3" OUT="$4" CASES="${CASES:-}" \
+        "$here/cell.sh" ${1:+"$1"} "longshore-oci-$$" "$here/suites/$2.sh" 9>&-
+}
+
+fetch_sources "$scratch"
+build_suites
+flock -u 9
+
+failed=0
+for suite in "${suites[@]}"; do
+    [[ " $suites_all " == *" $suite "* ]] || { say "no suite is called $suite: there are $suites_all"; exit 2; }
+    mkdir -p "$scratch/results/$suite"
+    for runtime in "${runtimes[@]}"; do
+        run_suite "$suite" "$runtime" || failed=1
+        if [ "$runtime" = ctr-oci ] && [ -e "$scratch/results/$suite/$runtime.cases" ]; then
+            verdict "$suite" "$scratch/results/$suite/$runtime.cases" || failed=1
+        fi
+    done
+done
+table
+exit "$failed"

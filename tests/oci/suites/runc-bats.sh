@@ -1,0 +1,22 @@
+#!/bin/bash
+# runc's own integration tests, in bats. Runs in a cell. Environment as in runtime-tools.sh.
+set -uo pipefail
+here=$(dirname "$(readlink -f "$0")")
+TMPDIR=$(mktemp -d)
+export TMPDIR RUNC=$RUNTIME
+cd "$SCRATCH/runc/tests/integration" || exit 1
+
+for file in *.bats; do
+    name=${file%.bats}
+    # CRIU, sshfs and a delegating systemd are not here, and help is about the words of runc's help.
+    case $name in checkpoint | mounts_sshfs | cgroup_delegation | help) continue ;; esac
+    [[ $name =~ ${CASES:-} ]] || continue
+    # On a terminal, which some tests look for; bats must not read it, so it gets no input.
+    # shellcheck disable=SC2016 # $1 is for the inner shell
+    /usr/bin/python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' \
+        timeout --foreground -k 5 240 bash -c 'bats --tap "$1" >"$2" 2>"$3"' - "$file" "$OUT/$name.tap" "$OUT/$name.err" </dev/null
+    awk -v prefix="$name: " -f "$here/../tap.awk" "$OUT/$name.tap"
+done >"$OUT/cases"
+
+grep -o " $TMPDIR/[^ ]*" /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point"; done
+rm -rf "$TMPDIR"
