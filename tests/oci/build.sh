@@ -58,7 +58,7 @@ build_runtime_tools() {
     ln -sfn "$tree" "$link"
     cd "$link"
     export GO111MODULE=off GOPATH=$scratch/go/usr/share/gocode GOROOT=$scratch/go/usr/lib/go-$GO_RELEASE GOCACHE=$scratch/go-cache
-    export GOTOOLCHAIN=local GOFLAGS=-p=${JOBS:-1} CGO_ENABLED=0
+    export GOTOOLCHAIN=local GOFLAGS=-p=${JOBS:-2} CGO_ENABLED=0
     go=$GOROOT/bin/go
     "$go" build -tags 'netgo osusergo' -o runtimetest ./cmd/runtimetest
     for directory in validation/*/; do
@@ -98,7 +98,7 @@ build_images() {
         ln -s "usr/$program" "$root/$program"
     done
     for program in bash sh ls cat true sleep grep stat id chrt ionice; do
-        with_libraries "$root" "$(command -v "$program")"
+        with_libraries "$root" "$(type -P "$program")"
     done
     for program in /sbin/ldconfig /sbin/ldconfig.real; do
         [ ! -e "$program" ] || with_libraries "$root" "$program"
@@ -116,7 +116,7 @@ accounts() { # ROOT
 with_libraries() { # ROOT PROGRAM
     local library
     cp -L --remove-destination "$2" "$1$2"
-    { ldd "$2" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
+    { ldd "$2" 2>/dev/null | grep -o '/[^ ]*' || true; } | while read -r library; do
         mkdir -p "$1$(dirname "$library")"
         cp -L --remove-destination "$library" "$1$library"
     done

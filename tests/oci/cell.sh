@@ -58,7 +58,9 @@ stage_outside() { # MODE NAME COMMAND...
     hierarchies | sort -u -k1,2 >"$extra/list"
     local status=0
     bash -c 'for c in $1; do echo $$ >"$c/cgroup.procs"; done; shift; exec unshare --cgroup --pid --fork --kill-child --mount --propagation private --mount-proc "$@"' \
-        cell "${cells[*]}" "$self" --inside "$extra/list" "$@" || status=$?
+        cell "${cells[*]}" "$self" --inside "$extra/list" "$@" </dev/null &
+    # In the background, because a trap does not interrupt a command in the foreground.
+    wait $! || status=$?
     exit "$status"
 }
 
@@ -127,6 +129,10 @@ give_back() { # MOUNTPOINT
 stage_inside() { # LIST COMMAND...
     local list type options point name names
     list=$(cat "$1")
+    # The first mount of a hierarchy counts for runc, so none from outside of the cell may be left.
+    for point in "${1%/list}"/*/; do
+        [ ! -d "$point" ] || umount "$point"
+    done
     shift
     umount --recursive /sys/fs/cgroup
     if [ "$list" = "cgroup2 - /sys/fs/cgroup" ]; then
@@ -160,7 +166,11 @@ stage_inside() { # LIST COMMAND...
     ip link set lo up
     ip link add eth0 type veth peer name eth1
     # Not exec: this shell is the init of the pid namespace and reaps what containers leave.
-    "$@"
+    local status=0
+    "$@" || status=$?
+    # What is frozen cannot be killed, and the namespace would wait for it for ever (v1).
+    find /sys/fs/cgroup/freezer -mindepth 2 -name freezer.state -exec sh -c 'echo THAWED >"$1"' - {} \; 2>/dev/null || true
+    exit "$status"
 }
 
 case ${1:-} in

@@ -52,13 +52,14 @@ Dir::Cache "$dir/cache";
 APT::Sandbox::User "";
 CONF
     APT_CONFIG=$dir/apt.conf apt-get -qq update >&2
+    : >"$dir/complete"
 }
 
 # Fetches what is not there yet into DIR/tarballs and DIR/debs.
 fetch_sources() { # DIR
     local dir=$1 name version sum file
     mkdir -p "$dir/tarballs" "$dir/debs"
-    [ -e "$dir/apt/apt.conf" ] || private_apt "$dir/apt"
+    [ -e "$dir/apt/complete" ] || private_apt "$dir/apt"
     while read -r name version sum file; do
         if ! sum_is "$sum" "$dir/tarballs/$file"; then
             say "fetching the source of $name $version"
