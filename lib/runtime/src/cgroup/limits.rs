@@ -1,179 +1,191 @@
 //! Limits, as plain data: which file of which controller gets which value.
+//!
+//! As with the other OCI runtimes a zero means "not set" where the kernel has no use for zero: an
+//! update that names one value sends zeros for the rest. `kernel` and `kernelTCP` of memory are read
+//! and not used, as runc does: the kernel has not had such limits since 5.16 (memory) and charges TCP
+//! buffers to the ordinary limit. All else is written, or refused by name.
 
-use oci_spec::runtime::{LinuxMemory, LinuxResources};
-use types::Result;
+mod convert;
+mod v1;
+mod v2;
 
-use crate::plan::{invalid, unsupported};
+use std::borrow::Cow;
+
+use oci_spec::runtime::{LinuxHugepageLimit, LinuxMemory, LinuxPids, LinuxRdma, LinuxResources};
+use rustix::io::Errno;
+use types::{Error, Kind, Result};
+
+use super::dir::Dir;
+use crate::plan::invalid;
+
+pub use v1::v1;
+pub use v2::{Current, v2};
 
 /// One value to write.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Clone)]
 pub struct Setting {
-    /// Controller, by its v1 name.
+    /// Controller, by its name in the hierarchy.
     pub controller: &'static str,
     /// File.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
     /// What to write.
     pub value: String,
-    /// Nobody asked for it by name: a kernel without that file is fine.
-    pub optional: bool,
+    /// What to do where the kernel has no such file.
+    pub missing: Missing,
 }
 
-fn set(controller: &'static str, file: &'static str, value: impl std::fmt::Display) -> Setting {
-    Setting { controller, file, value: format!("{value}"), optional: false }
+/// A kernel without a file.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum Missing {
+    /// The setting is refused.
+    Refuse,
+    /// Fine: nobody asked for it by name, or the value is what such a kernel does anyway.
+    Accept,
+    /// Another file has the same meaning.
+    Instead(&'static str, String),
 }
 
-/// Refuses what this version does not do.
-pub fn check(resources: &LinuxResources) -> Result<()> {
-    let some = |asked: bool, what: &str| if asked { Err(unsupported(what)) } else { Ok(()) };
-    some(resources.block_io().is_some(), "block I/O limit")?;
-    some(resources.hugepage_limits().as_ref().is_some_and(|l| !l.is_empty()), "huge page limit")?;
-    some(resources.network().is_some(), "network class or priority")?;
-    some(resources.rdma().as_ref().is_some_and(|l| !l.is_empty()), "RDMA limit")
+fn set(
+    controller: &'static str,
+    file: impl Into<Cow<'static, str>>,
+    value: impl std::fmt::Display,
+) -> Setting {
+    Setting { controller, file: file.into(), value: format!("{value}"), missing: Missing::Refuse }
 }
 
-/// Values for v1 files.
-pub fn v1(resources: &LinuxResources) -> Result<Vec<Setting>> {
-    check(resources)?;
+impl Setting {
+    fn accept_missing(self) -> Self {
+        Self { missing: Missing::Accept, ..self }
+    }
+
+    fn or_else(self, file: &'static str, value: impl std::fmt::Display) -> Self {
+        Self { missing: Missing::Instead(file, format!("{value}")), ..self }
+    }
+
+    /// Writes it.
+    fn put(&self, dir: &Dir) -> Result<(), Refused> {
+        let done = dir.put(&self.file, &self.value);
+        match (done, &self.missing) {
+            (Err(Errno::NOENT), Missing::Accept) => Ok(()),
+            (Err(Errno::NOENT), Missing::Instead(file, value)) => {
+                dir.put(file, value).map_err(|errno| Refused { file: file.to_string(), errno })
+            }
+            (done, _) => done.map_err(|errno| Refused { file: self.file.to_string(), errno }),
+        }
+    }
+}
+
+struct Refused {
+    file: String,
+    errno: Errno,
+}
+
+/// Writes settings into one group.
+///
+/// What the kernel refuses because of another value that is about to change (a period shorter than
+/// the quota, a limit above that of memory and swap, a weight while the group is idle) is tried once
+/// more after all others, which spares each of them a rule about its order.
+pub fn apply<'s>(dir: &Dir, settings: impl IntoIterator<Item = &'s Setting>) -> Result<()> {
+    let mut later = Vec::new();
+    for setting in settings {
+        match setting.put(dir) {
+            Err(Refused { errno: Errno::INVAL | Errno::BUSY, .. }) => later.push(setting),
+            done => done.map_err(|e| explain(dir, setting, &e))?,
+        }
+    }
+    later.into_iter().try_for_each(|setting| setting.put(dir).map_err(|e| explain(dir, setting, &e)))
+}
+
+/// Words for a refusal; runc's for the one that is read by programs.
+fn explain(dir: &Dir, setting: &Setting, refused: &Refused) -> Error {
+    let number = |file| dir.read_if_there(file).ok().flatten().unwrap_or_default().trim().to_owned();
+    if refused.file == "memory.limit_in_bytes" && refused.errno == Errno::BUSY {
+        let (usage, peak) = (number("memory.usage_in_bytes"), number("memory.max_usage_in_bytes"));
+        let value = &setting.value;
+        let text =
+            format!("unable to set memory limit to {value} (current usage: {usage}, peak usage: {peak})");
+        return Error::new(Kind::Conflict, text);
+    }
+    dir.refused(&refused.file, &setting.value, refused.errno)
+}
+
+/// Memory and swap together when only memory is limited: twice the memory, as Docker's daemon says,
+/// where the kernel counts swap. Not part of a configuration: the engine asks for it.
+pub fn swap_as_docker(resources: &LinuxResources, unified: bool) -> Option<Setting> {
+    let memory = resources.memory().as_ref()?;
+    let limit = memory.limit().filter(|limit| *limit > 0)?;
+    if memory.swap().is_some_and(|swap| swap != 0) {
+        return None;
+    }
+    let setting = if unified {
+        set("memory", "memory.swap.max", limit)
+    } else {
+        set("memory", "memory.memsw.limit_in_bytes", limit.saturating_mul(2))
+    };
+    Some(setting.accept_missing())
+}
+
+/// A value that is there and not zero.
+fn some<N: Copy + Default + PartialEq>(value: Option<N>) -> Option<N> {
+    value.filter(|value| *value != N::default())
+}
+
+/// A number for a file of v2 or of pids; all below zero means without limit.
+fn or_max(limit: i64) -> String {
+    if limit < 0 { "max".into() } else { limit.to_string() }
+}
+
+fn pids(pids: LinuxPids) -> Option<Setting> {
+    some(Some(pids.limit())).map(|limit| set("pids", "pids.max", or_max(limit)))
+}
+
+fn rdma(device: &str, limit: LinuxRdma) -> Setting {
+    let mut line = device.to_owned();
+    for (key, value) in [("hca_handle", limit.hca_handles()), ("hca_object", limit.hca_objects())] {
+        if let Some(value) = value {
+            line.push_str(&format!(" {key}={value}"));
+        }
+    }
+    set("rdma", "rdma.max", line)
+}
+
+/// The usage limit and, from Linux 5.7, that of reservations: "Default to reservation limits if
+/// supported" (runtime-spec, config-linux), and both as newer runtimes do.
+pub fn hugetlb(limits: &[LinuxHugepageLimit], unified: bool) -> Result<Vec<Setting>> {
     let mut all = Vec::new();
-    if resources.unified().as_ref().is_some_and(|map| !map.is_empty()) {
-        return Err(unsupported("cgroup v2 file by name on a v1 host"));
+    for limit in limits {
+        let size = page_size(limit.page_size())?;
+        let (file, value) = if unified {
+            ("max", or_max(limit.limit()))
+        } else {
+            ("limit_in_bytes", limit.limit().to_string())
+        };
+        all.push(set("hugetlb", format!("hugetlb.{size}.{file}"), &value));
+        all.push(set("hugetlb", format!("hugetlb.{size}.rsvd.{file}"), value).accept_missing());
     }
-    if let Some(memory) = resources.memory() {
-        if let Some(limit) = memory.limit() {
-            all.push(set("memory", "memory.limit_in_bytes", limit));
-        }
-        all.extend(total_with_swap(memory)?.map(|(total, optional)| Setting {
-            optional,
-            ..set("memory", "memory.memsw.limit_in_bytes", total)
-        }));
-        all.extend(memory.reservation().map(|n| set("memory", "memory.soft_limit_in_bytes", n)));
-        all.extend(memory.swappiness().map(|n| set("memory", "memory.swappiness", n)));
-        if memory.disable_oom_killer() == Some(true) {
-            all.push(set("memory", "memory.oom_control", 1));
-        }
-    }
-    if let Some(cpu) = resources.cpu() {
-        all.extend(cpu.shares().map(|n| set("cpu", "cpu.shares", n)));
-        all.extend(cpu.period().map(|n| set("cpu", "cpu.cfs_period_us", n)));
-        all.extend(cpu.quota().map(|n| set("cpu", "cpu.cfs_quota_us", n)));
-        all.extend(cpu.cpus().as_ref().map(|list| set("cpuset", "cpuset.cpus", list)));
-        all.extend(cpu.mems().as_ref().map(|list| set("cpuset", "cpuset.mems", list)));
-    }
-    all.extend(pids(resources).map(|value| set("pids", "pids.max", value)));
     Ok(all)
 }
 
-/// Values for v2 files.
-pub fn v2(resources: &LinuxResources) -> Result<Vec<Setting>> {
-    check(resources)?;
-    let mut all = Vec::new();
-    if let Some(memory) = resources.memory() {
-        let limit = memory.limit().filter(|n| *n > 0);
-        all.extend(memory.limit().map(|_| set("memory", "memory.max", max(limit))));
-        if let Some((total, optional)) = total_with_swap(memory)? {
-            // v2 counts swap by itself, the configuration memory and swap together.
-            let swap = if total < 0 { None } else { Some(total - limit.unwrap_or(0)) };
-            all.push(Setting { optional, ..set("memory", "memory.swap.max", max(swap)) });
-        }
-        all.extend(
-            memory.reservation().map(|n| set("memory", "memory.low", max(Some(n).filter(|n| *n > 0)))),
-        );
+/// It becomes part of a file name.
+fn page_size(size: &str) -> Result<&str> {
+    let digits = size.trim_end_matches("KB").trim_end_matches("MB").trim_end_matches("GB");
+    let good = digits.len() + 2 == size.len() && !digits.is_empty();
+    if good && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(size);
     }
-    if let Some(cpu) = resources.cpu() {
-        all.extend(cpu.shares().map(|shares| set("cpu", "cpu.weight", weight(shares))));
-        if cpu.quota().is_some() || cpu.period().is_some() {
-            let quota = max(cpu.quota().filter(|n| *n > 0));
-            all.push(set("cpu", "cpu.max", format!("{quota} {}", cpu.period().unwrap_or(100_000))));
-        }
-        all.extend(cpu.cpus().as_ref().map(|list| set("cpuset", "cpuset.cpus", list)));
-        all.extend(cpu.mems().as_ref().map(|list| set("cpuset", "cpuset.mems", list)));
-    }
-    all.extend(pids(resources).map(|value| set("pids", "pids.max", value)));
-    Ok(all)
+    Err(invalid(format!("bad huge page size {size:?}")))
 }
 
-fn pids(resources: &LinuxResources) -> Option<String> {
-    resources.pids().as_ref().map(|pids| max(Some(pids.limit()).filter(|n| *n > 0)))
-}
-
-fn max(limit: Option<i64>) -> String {
-    limit.map_or_else(|| "max".into(), |n| n.to_string())
-}
-
-/// Memory and swap together; as Docker, twice the memory if only that is limited, but then only
-/// where the kernel counts swap at all. The second value: whether that is good enough.
-fn total_with_swap(memory: &LinuxMemory) -> Result<Option<(i64, bool)>> {
-    match (memory.limit().filter(|n| *n > 0), memory.swap()) {
-        (_, None | Some(0)) if memory.limit().is_none_or(|n| n <= 0) => Ok(None),
-        (Some(limit), None | Some(0)) => Ok(Some((limit.saturating_mul(2), true))),
-        (_, Some(-1)) => Ok(Some((-1, true))),
-        (Some(limit), Some(total)) if total >= limit => Ok(Some((total, false))),
-        (limit, total) => Err(invalid(format!(
-            "limit of memory and swap ({}) is below that of memory ({})",
-            total.unwrap_or(0),
-            limit.unwrap_or(0)
+/// A limit of memory and swap together cannot be below that of memory.
+fn check_swap(memory: &LinuxMemory) -> Result<()> {
+    match (memory.limit().filter(|n| *n > 0), memory.swap().filter(|n| *n > 0)) {
+        (Some(limit), Some(total)) if total < limit => Err(invalid(format!(
+            "limit of memory and swap ({total}) is below that of memory ({limit}): memory+swap limit should \
+             be >= memory limit"
         ))),
+        _ => Ok(()),
     }
-}
-
-/// Shares of v1 (2 to 262144, usually 1024) as weight of v2 (1 to 10000, usually 100), such that
-/// both ends meet (the mapping of the OCI runtimes).
-fn weight(shares: u64) -> u64 {
-    if shares == 0 {
-        return 100;
-    }
-    let shares = shares.clamp(2, 262_144);
-    1 + (shares - 2) * 9999 / 262_142
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use oci_spec::runtime::{LinuxCpu, LinuxPids};
-
-    fn values(settings: &[Setting]) -> Vec<(&str, &str)> {
-        settings.iter().map(|s| (s.file, s.value.as_str())).collect()
-    }
-
-    fn resources(limit: Option<i64>, swap: Option<i64>) -> LinuxResources {
-        let mut memory = LinuxMemory::default();
-        memory.set_limit(limit).set_swap(swap);
-        let mut resources = LinuxResources::default();
-        resources.set_memory(Some(memory));
-        resources
-    }
-
-    #[test]
-    fn swap_is_counted_together_in_v1_and_apart_in_v2() {
-        let both = resources(Some(100), Some(150));
-        let (one, two) = (v1(&both).unwrap(), v2(&both).unwrap());
-        assert_eq!(values(&one), [("memory.limit_in_bytes", "100"), ("memory.memsw.limit_in_bytes", "150")]);
-        assert_eq!(values(&two), [("memory.max", "100"), ("memory.swap.max", "50")]);
-        let none = resources(Some(100), Some(100));
-        assert_eq!(values(&v2(&none).unwrap()), [("memory.max", "100"), ("memory.swap.max", "0")]);
-        let endless = resources(Some(100), Some(-1));
-        assert_eq!(values(&v2(&endless).unwrap()), [("memory.max", "100"), ("memory.swap.max", "max")]);
-        assert!(v2(&resources(Some(100), Some(50))).is_err());
-    }
-
-    #[test]
-    fn without_a_word_about_swap_it_is_as_much_again_if_the_kernel_can() {
-        let settings = v2(&resources(Some(100), None)).unwrap();
-        assert_eq!(values(&settings), [("memory.max", "100"), ("memory.swap.max", "100")]);
-        assert!(settings[1].optional && !settings[0].optional);
-    }
-
-    #[test]
-    fn processors_and_processes() {
-        let mut cpu = LinuxCpu::default();
-        cpu.set_quota(Some(150_000)).set_period(Some(100_000)).set_shares(Some(2));
-        let mut pids = LinuxPids::default();
-        pids.set_limit(-1);
-        let mut resources = LinuxResources::default();
-        resources.set_memory(None).set_cpu(Some(cpu)).set_pids(Some(pids));
-        assert_eq!(
-            values(&v2(&resources).unwrap()),
-            [("cpu.weight", "1"), ("cpu.max", "150000 100000"), ("pids.max", "max")]
-        );
-    }
-}
+mod tests;

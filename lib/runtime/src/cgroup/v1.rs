@@ -6,10 +6,13 @@ use oci_spec::runtime::LinuxResources;
 use types::{Error, Kind, Result};
 
 use super::dir::Dir;
+use super::limits::Setting;
+use super::path::{Location, Own, groups_of};
 use super::{CONFINED, Cgroup, PRIVILEGED, devices, limits};
 
-/// Controllers that a container can have a group in.
-const CONTROLLERS: [&str; 5] = ["memory", "pids", "cpu", "cpuacct", "cpuset"];
+/// Controllers that a container of the engine can have a group in.
+const CONTROLLERS: [&str; 10] =
+    ["memory", "pids", "cpu", "cpuacct", "cpuset", "blkio", "hugetlb", "net_cls", "net_prio", "rdma"];
 
 /// A container has these without asking: out of memory is told from other ends, and memory and
 /// processes are counted.
@@ -21,8 +24,8 @@ const WITHOUT_V2: &str = "cpuacct";
 /// One group in one hierarchy.
 #[derive(Debug)]
 pub struct Group {
-    /// Controller.
-    pub controller: &'static str,
+    /// The hierarchy as it is mounted: `memory`, `cpu,cpuacct`, `systemd`.
+    pub hierarchy: String,
     /// Its directory.
     pub dir: Dir,
     /// Open for writing: what the child joins by.
@@ -30,21 +33,41 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(controller: &'static str, dir: Dir) -> Result<Self> {
+    pub fn new(hierarchy: &str, dir: Dir) -> Result<Self> {
         let tasks = tasks(&dir)?;
-        Ok(Self { controller, dir, tasks })
+        Ok(Self { hierarchy: hierarchy.into(), dir, tasks })
+    }
+
+    /// Tells whether its hierarchy has this controller.
+    pub fn controls(&self, name: &str) -> bool {
+        self.hierarchy.split(',').any(|controller| controller == name)
     }
 }
 
 fn tasks(dir: &Dir) -> Result<OwnedFd> {
-    dir.file("tasks").map_err(|e| Error::io(format!("open \"{}/tasks\"", dir.name_for_messages()), e))
+    dir.file("tasks").map_err(|e| Error::io(format!("open \"{}/tasks\"", dir.name()), e))
 }
 
-pub fn create(root: &Dir, parent: &str, id: &str, resources: &LinuxResources) -> Result<Cgroup> {
-    let settings = limits::v1(resources)?;
-    let mut made =
-        Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None, parent: None };
-    let done = fill(root, parent, id, &settings, &mut made);
+/// The groups of a container of the engine: only the controllers that are asked for.
+pub fn create(root: &Dir, id: &str, resources: &LinuxResources) -> Result<Cgroup> {
+    let mut settings = limits::v1(resources)?;
+    settings.extend(limits::swap_as_docker(resources, false));
+    let wanted = devices::wanted(resources.devices().as_deref())?;
+    let parent = if wanted == devices::Wanted::Usual { CONFINED } else { PRIVILEGED };
+    let mut made = Cgroup::named(id);
+    let done = fill(root, parent, id, &settings, &mut made).and_then(|()| match &wanted {
+        devices::Wanted::Everything => Ok(()),
+        devices::Wanted::Usual => {
+            made.devices = Some(confine(root)?);
+            Ok(())
+        }
+        devices::Wanted::Own(policy) => {
+            let dir = devices_root(root)?.ensure(parent)?.0.make(id)?;
+            devices::set_v1(&dir, policy)?;
+            made.v1.push(Group::new("devices", dir)?);
+            Ok(())
+        }
+    });
     if done.is_err() {
         // What was made is empty, so removing it cannot fail for a reason that matters more.
         let _worse = made.remove_all();
@@ -52,7 +75,7 @@ pub fn create(root: &Dir, parent: &str, id: &str, resources: &LinuxResources) ->
     done.map(|()| made)
 }
 
-fn fill(root: &Dir, parent: &str, id: &str, settings: &[limits::Setting], made: &mut Cgroup) -> Result<()> {
+fn fill(root: &Dir, parent: &str, id: &str, settings: &[Setting], made: &mut Cgroup) -> Result<()> {
     let unified = root.unified()?;
     let without_asking = |name| ALWAYS.contains(&name) || (name == WITHOUT_V2 && unified.is_none());
     for controller in CONTROLLERS {
@@ -63,82 +86,71 @@ fn fill(root: &Dir, parent: &str, id: &str, settings: &[limits::Setting], made: 
         }
         let Some(hierarchy) = root.controller(controller)? else {
             if asked {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    format!("the host has no {controller:?} controller"),
-                ));
+                return Err(no_controller(controller));
             }
             continue;
         };
         let (above, new) = hierarchy.ensure(parent)?;
         if new && controller == "cpuset" {
             inherit_cpuset(&hierarchy, &above)?;
+            above.write("cgroup.clone_children", "1")?;
+        }
+        // Mounted together with one that has its group already (`cpu,cpuacct`).
+        let device = hierarchy.device()?;
+        let mut together = made.v1.iter().map(|group| group.dir.device().map(|other| other == device));
+        if together.try_fold(false, |any, same| same.map(|same| any || same))? {
+            let dir = above.ensure(id)?.0;
+            limits::apply(&dir, wanted)?;
+            continue;
         }
         made.v1.push(Group::new(controller, above.make(id)?)?);
         let Some(group) = made.v1.last() else { continue };
-        for setting in wanted {
-            apply(&group.dir, setting)?;
-        }
+        limits::apply(&group.dir, wanted)?;
     }
     if let Some(unified) = unified {
         made.v2 = Some(unified.ensure(parent)?.0.make(id)?);
     }
-    if parent != PRIVILEGED {
-        made.devices = Some(confine(root)?);
+    Ok(())
+}
+
+fn no_controller(controller: &str) -> Error {
+    Error::new(
+        Kind::Unsupported,
+        format!("cannot set {controller} limit: the host has no {controller:?} controller"),
+    )
+    .hint(format!("it is looked for in /sys/fs/cgroup/{controller}"))
+}
+
+/// A new cpuset is empty and takes no process; what is not there is the parent's.
+fn inherit_cpuset(parent: &Dir, group: &Dir) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let own = group.read_if_there(file)?.unwrap_or_default();
+        if own.trim().is_empty() {
+            group.write(file, parent.read_if_there(file)?.unwrap_or_default().trim())?;
+        }
     }
     Ok(())
 }
 
-fn apply(dir: &Dir, setting: &limits::Setting) -> Result<()> {
-    // "max" is v2's word; in v1 only pids.max knows it, and nothing else here says it.
-    match dir.write(setting.file, &setting.value) {
-        Err(e) if setting.optional && e.kind() == Kind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
-/// A new cpuset is empty and takes no process; groups below copy ours once it is filled.
-fn inherit_cpuset(root: &Dir, above: &Dir) -> Result<()> {
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        let all = root.read_if_there(file)?.unwrap_or_default();
-        above.write(file, all.trim())?;
-    }
-    above.write("cgroup.clone_children", "1")
+fn devices_root(root: &Dir) -> Result<Dir> {
+    root.controller("devices")?.ok_or_else(|| {
+        Error::new(Kind::Unsupported, "the host has no \"devices\" controller")
+            .hint("it is looked for in /sys/fs/cgroup/devices")
+    })
 }
 
 /// All containers share one group of the devices controller: its rules are the same for all.
 fn confine(root: &Dir) -> Result<OwnedFd> {
-    let Some(hierarchy) = root.controller("devices")? else {
-        return Err(Error::new(Kind::Unsupported, "the host has no \"devices\" controller")
-            .hint("it is looked for in /sys/fs/cgroup/devices"));
-    };
-    let (dir, _) = hierarchy.ensure(CONFINED)?;
-    // Written anew unless it is exactly there: a tool that was killed between two rules leaves a
-    // group that allows everything or nothing.
-    let list = dir.read_if_there("devices.list")?.unwrap_or_default();
-    if !devices::is_v1_list(&list) {
-        dir.write("devices.deny", "a")?;
-        for rule in devices::v1_rules() {
-            dir.write("devices.allow", &rule)?;
-        }
-    }
+    let (dir, _) = devices_root(root)?.ensure(CONFINED)?;
+    // Changed unless it is exactly there: a tool that was killed between two rules leaves a group
+    // that allows everything or nothing.
+    devices::set_v1(&dir, &devices::Policy::usual())?;
     tasks(&dir)
 }
 
-/// Every hierarchy that a container can have a group in.
-pub fn hierarchies(root: &Dir) -> Result<Vec<Dir>> {
-    let mut all = Vec::new();
-    for controller in CONTROLLERS {
-        all.extend(root.controller(controller)?);
-    }
-    all.extend(root.unified()?);
-    Ok(all)
-}
-
 pub fn open(root: &Dir, parent: &str, id: &str) -> Result<Option<Cgroup>> {
-    let mut found =
-        Cgroup { id: id.into(), v2: None, unified: false, v1: Vec::new(), devices: None, parent: None };
-    for controller in CONTROLLERS {
+    let mut found = Cgroup::named(id);
+    for controller in CONTROLLERS.into_iter().chain(["devices"]) {
         let Some(hierarchy) = root.controller(controller)? else { continue };
         if let Some(dir) = hierarchy.open(&format!("{parent}/{id}"))? {
             found.v1.push(Group::new(controller, dir)?);
@@ -150,8 +162,98 @@ pub fn open(root: &Dir, parent: &str, id: &str) -> Result<Option<Cgroup>> {
     if found.v1.is_empty() && found.v2.is_none() {
         return Ok(None);
     }
-    if parent != PRIVILEGED {
+    if parent == CONFINED {
         found.devices = Some(confine(root)?);
     }
     Ok(Some(found))
+}
+
+/// The groups of a bundle: in every hierarchy that is mounted, as other runtimes do and what reads
+/// their groups expects, so that an update finds every controller.
+pub fn create_at(root: &Dir, location: &Location, resources: &LinuxResources, name: &str) -> Result<Cgroup> {
+    let settings = limits::v1(resources)?;
+    let policy = devices::Policy::of(resources.devices().as_deref().unwrap_or_default())?.with_usual()?;
+    let hierarchies = mounted(root, location)?;
+    let mut made = Cgroup::named(name);
+    for (_, hierarchy, place) in &hierarchies {
+        made.look_at_existing(hierarchy.open(place)?.as_ref())?;
+    }
+    let mut new = Vec::new();
+    let done =
+        make_all(&hierarchies, &mut made, &mut new).and_then(|()| made.apply(&settings)).and_then(|()| {
+            made.v1
+                .iter()
+                .find(|g| g.controls("devices"))
+                .map_or(Ok(()), |group| devices::set_v1(&group.dir, &policy))
+        });
+    if done.is_err() {
+        // Newest first; only what was made here, and empty.
+        for dir in new.iter().rev() {
+            let _worse = dir.remove();
+        }
+    }
+    done.map(|()| made)
+}
+
+type Hierarchy = (String, Dir, String);
+
+/// Every hierarchy that is mounted here, with the group's place in it.
+fn mounted(root: &Dir, location: &Location) -> Result<Vec<Hierarchy>> {
+    let mut all = Vec::new();
+    for own in groups_of("self")? {
+        if let Some((name, dir)) = find(root, &own)? {
+            let place = place(&dir, &own, location)?;
+            all.push((name, dir, place));
+        }
+    }
+    Ok(all)
+}
+
+fn find(root: &Dir, own: &Own) -> Result<Option<(String, Dir)>> {
+    if own.controllers.is_empty() {
+        return Ok(root.unified()?.map(|dir| (String::new(), dir)));
+    }
+    let whole = own.controllers.trim_start_matches("name=");
+    for name in std::iter::once(whole).chain(whole.split(',')) {
+        if let Some(dir) = root.controller(name)? {
+            return Ok(Some((whole.to_owned(), dir)));
+        }
+    }
+    Ok(None)
+}
+
+/// A relative place is below our own group; where that is not visible (the hierarchy is mounted from a
+/// group of its own on) below the root.
+fn place(dir: &Dir, own: &Own, location: &Location) -> Result<String> {
+    Ok(match location {
+        Location::Absolute(names) => names.join("/"),
+        Location::Relative(names) => {
+            let own = own.names().join("/");
+            let below = names.join("/");
+            if own.is_empty() || dir.open(&own)?.is_none() { below } else { format!("{own}/{below}") }
+        }
+    })
+}
+
+fn make_all(hierarchies: &[Hierarchy], made: &mut Cgroup, new: &mut Vec<Dir>) -> Result<()> {
+    for (name, root, place) in hierarchies {
+        let mut dir: Option<Dir> = None;
+        for part in place.split('/') {
+            let above = dir.as_ref().unwrap_or(root);
+            let (below, is_new) = above.ensure(part)?;
+            if name.split(',').any(|controller| controller == "cpuset") {
+                inherit_cpuset(above, &below)?;
+            }
+            if is_new {
+                new.extend(above.open(part)?);
+            }
+            dir = Some(below);
+        }
+        match dir {
+            Some(dir) if name.is_empty() => made.v2 = Some(dir),
+            Some(dir) => made.v1.push(Group::new(name, dir)?),
+            None => {}
+        }
+    }
+    Ok(())
 }
