@@ -73,3 +73,35 @@ fn a_program_that_is_not_there_fails_at_create_and_is_told_in_the_log() {
     assert!(log["msg"].as_str().unwrap().contains("no such file or directory"), "{log}");
     env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
 }
+
+#[test]
+fn hooks_run_after_the_start_and_after_the_end_and_earlier_ones_are_refused() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "exec /bin/busybox sleep 60");
+    let path = env.dir().join("bundle/config.json");
+    let plain: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let hook = |word: &str| {
+        let line = format!("grep -o '\"status\": *\"[a-z]*' >>{}/{word}", env.dir().display());
+        serde_json::json!([{ "path": "/bin/sh", "args": ["sh", "-c", line] }])
+    };
+    let mut config = plain.clone();
+    config["hooks"] = serde_json::json!({ "poststart": hook("started"), "poststop": hook("stopped") });
+    fs::write(&path, config.to_string()).unwrap();
+    let id = id(&env);
+    env.sh(&format!("ctr-oci create -b bundle {id} >out 2>&1 </dev/null && ctr-oci start {id}")).run().ok();
+    assert!(fs::read_to_string(env.dir().join("started")).unwrap().ends_with("running\n"));
+    env.tool("ctr-oci")
+        .args(["exec", "--apparmor", "x", &id, "sh", "-c", "true"])
+        .run()
+        .status(255)
+        .stderr_has("AppArmor profile is not supported");
+    env.tool("ctr-oci").args(["delete", "--force", &id]).run().ok();
+    assert!(fs::read_to_string(env.dir().join("stopped")).unwrap().ends_with("stopped\n"));
+
+    config["hooks"] = serde_json::json!({ "createRuntime": hook("early") });
+    fs::write(&path, config.to_string()).unwrap();
+    let refused = env.tool("ctr-oci").args(["run", "-b", "bundle", &id]).run();
+    refused.status(1).stderr_has("hooks before the program");
+    assert!(!env.dir().join("early").exists());
+}

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::OCI_VERSION;
 
-const HOOKS: [&str; 6] =
-    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+/// The others are refused by name.
+const HOOKS: [&str; 2] = ["poststart", "poststop"];
 
 /// Options that are understood here; others are passed to the file system.
 const MOUNT_OPTIONS: &[&str] = &[
@@ -32,7 +32,6 @@ const MOUNT_OPTIONS: &[&str] = &[
     "rdev",
     "rdiratime",
     "relatime",
-    "remount",
     "rexec",
     "ridmap",
     "rnoatime",
@@ -62,22 +61,20 @@ const MOUNT_OPTIONS: &[&str] = &[
     "suid",
     "symfollow",
     "sync",
-    "tmpcopyup",
     "unbindable",
     "dirsync",
     "lazytime",
 ];
 
-const NAMESPACES: [&str; 8] = ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
+const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"];
 
-const ACTIONS: [&str; 9] = [
+const ACTIONS: [&str; 8] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
-    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
@@ -111,8 +108,8 @@ pub fn features(version: &str) -> Value {
                 "operators": OPERATORS,
                 "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_X86_64"],
             },
-            "apparmor": { "enabled": true },
-            "selinux": { "enabled": true },
+            "apparmor": { "enabled": false },
+            "selinux": { "enabled": false },
             "intelRdt": { "enabled": false },
             "mountExtensions": { "idmap": { "enabled": true } },
         },
@@ -130,5 +127,6 @@ mod tests {
         assert_eq!(read.oci_version_max(), OCI_VERSION);
         let linux = read.linux().as_ref().unwrap();
         assert_eq!(linux.capabilities().as_ref().unwrap().len(), runtime::caps::ALL.len());
+        assert!(!NAMESPACES.contains(&"user"), "what is refused is not claimed");
     }
 }

@@ -10,7 +10,7 @@ use types::{Error, Kind, Result};
 use crate::Cgroup;
 use crate::console::Console;
 use crate::launch::{self, Process, StartError};
-use crate::plan::{Draft, NEWTIME, Plan, Step, identity, preserved, text};
+use crate::plan::{Draft, NEWTIME, Plan, Step, identity, preserved, refuse_unsupported_process, text};
 
 /// What to run, and in which container.
 #[derive(Debug, Clone, Copy)]
@@ -117,6 +117,7 @@ pub fn root_of(pid: i32, start_time: u64) -> Result<OwnedFd> {
 
 fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Result<Plan> {
     let process = launch.process;
+    refuse_unsupported_process(process)?;
     let mut draft = Draft { preserved: preserved(launch.preserve_fds)?, ..Draft::default() };
     let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
     keep.extend(3..draft.report_number());

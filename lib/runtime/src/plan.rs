@@ -244,21 +244,42 @@ fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
 /// Names what the configuration asks for and this version does not do, instead of ignoring it.
 fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
     let maps = |maps: &Option<Vec<_>>| maps.as_ref().is_some_and(|maps| !maps.is_empty());
-    let process = spec.process().as_ref();
+    if let Some(process) = spec.process() {
+        refuse_unsupported_process(process)?;
+    }
+    // Those after the start and after the end are the caller's.
+    let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
+        let before =
+            [hooks.prestart(), hooks.create_runtime(), hooks.create_container(), hooks.start_container()];
+        before.into_iter().flatten().any(|hooks| !hooks.is_empty())
+    });
     let asked: BTreeMap<&str, bool> = [
         ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
-        ("hooks", spec.hooks().is_some()),
+        ("hooks before the program", hooks),
         ("Intel RDT", linux.intel_rdt().is_some()),
         ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
-        ("AppArmor profile", process.is_some_and(|p| p.apparmor_profile().is_some())),
-        ("SELinux label", process.is_some_and(|p| p.selinux_label().is_some())),
     ]
     .into();
     match asked.into_iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(unsupported(what)),
         None => Ok(()),
     }
+}
+
+/// The same for a process: the first one, or one that is brought in.
+pub(crate) fn refuse_unsupported_process(process: &oci_spec::runtime::Process) -> Result<()> {
+    let named = |label: &Option<String>| label.as_ref().is_some_and(|label| !label.is_empty());
+    if named(process.apparmor_profile()) {
+        return Err(unsupported("AppArmor profile"));
+    }
+    if named(process.selinux_label()) {
+        return Err(unsupported("SELinux label"));
+    }
+    if process.exec_cpu_affinity().is_some() {
+        return Err(unsupported("CPU affinity of brought in processes"));
+    }
+    Ok(())
 }
 
 /// A string for the kernel.
