@@ -105,3 +105,22 @@ fn hooks_run_after_the_start_and_after_the_end_and_earlier_ones_are_refused() {
     refused.status(1).stderr_has("hooks before the program");
     assert!(!env.dir().join("early").exists());
 }
+
+#[test]
+fn who_shares_the_control_group_of_a_deleted_container_lives_on() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "exec /bin/busybox sleep 60");
+    let path = env.dir().join("bundle/config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let (one, two) = (format!("{}one", id(&env)), format!("{}two", id(&env)));
+    config["linux"]["cgroupsPath"] = Value::from(format!("/{}shared", id(&env)));
+    fs::write(&path, config.to_string()).unwrap();
+    for id in [&one, &two] {
+        env.sh(&format!("ctr-oci run -d -b bundle {id} >out 2>&1 </dev/null")).run().ok();
+    }
+    env.tool("ctr-oci").args(["delete", "-f", &one]).run().stderr_has("it holds other processes");
+    env.tool("ctr-oci").args(["state", &two]).run().ok().stdout_has("\"status\": \"running\"");
+    env.tool("ctr-oci").args(["delete", "-f", &two]).run().ok();
+    env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
+}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh: runs the test suites of other projects against ctr-oci, and beside it against runc and crun.
-# `make test-oci`. See longshore(7), TESTS.
+# `make test-oci`.
 #
 # RUNTIMES   which runtimes (default: ctr-oci runc crun); a path is allowed too
 # SUITES     which suites (default: all of suites_all)

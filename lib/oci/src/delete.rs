@@ -63,11 +63,19 @@ fn end(record: &Record) -> Result<()> {
 
 /// What is left of a container that has ended.
 pub fn destroy(container: &Container, record: &Record) -> Result<Vec<Error>> {
+    let mut complaints = Vec::new();
     if record.cgroup.is_some() {
-        groups::of(record)?.remove()?;
+        let group = groups::of(record)?;
+        if record.own_pids {
+            // All its processes ended with the first one: who is still there is somebody else.
+            complaints.extend(group.remove_unused().err());
+        } else {
+            group.remove()?;
+        }
     }
-    let complaints =
-        if record.poststop { hooks::after_stop(record, &container.config()?) } else { Vec::new() };
+    if record.poststop {
+        complaints.extend(hooks::after_stop(record, &container.config()?));
+    }
     container.remove()?;
     Ok(complaints)
 }

@@ -250,20 +250,40 @@ impl Cgroup {
             return Ok(());
         }
         self.kill()?;
-        let patience = Instant::now() + Duration::from_secs(5);
+        if self.removed_within(Duration::from_secs(5))? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, format!("remove cgroup of {:?}: processes do not end", self.id)))
+    }
+
+    /// Removes the groups once nothing is left in them, and kills nobody: whoever names a group in a
+    /// configuration may share it with processes that are not the container's.
+    ///
+    /// # Errors
+    /// `Conflict` if others are still in them a second later: the groups are theirs.
+    pub fn remove_unused(&self) -> Result<()> {
+        if self.remove_all()? || self.removed_within(Duration::from_secs(1))? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Conflict, format!("cgroup of {:?} is left: it holds other processes", self.id)))
+    }
+
+    /// Waits for processes that are ending.
+    fn removed_within(&self, time: Duration) -> Result<bool> {
+        let patience = Instant::now() + time;
         let mut pause = Duration::from_micros(50);
         while Instant::now() < patience {
             if let Some(dir) = &self.v2 {
                 dir.wait_for_event("populated 0", patience)?;
             }
             if self.remove_all()? {
-                return Ok(());
+                return Ok(true);
             }
             // The last process is dead but not reaped yet, which no event tells.
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(10));
         }
-        Err(Error::new(Kind::Conflict, format!("remove cgroup of {:?}: processes do not end", self.id)))
+        Ok(false)
     }
 
     /// Removes what can be removed; tells whether all is gone.
