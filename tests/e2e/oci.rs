@@ -75,7 +75,7 @@ fn a_program_that_is_not_there_fails_at_create_and_is_told_in_the_log() {
 }
 
 #[test]
-fn hooks_run_after_the_start_and_after_the_end_and_earlier_ones_are_refused() {
+fn hooks_run_after_the_start_and_after_the_end_and_a_failure_ends_the_container() {
     needs!(Root);
     let env = Env::new();
     bundle(&env, "exec /bin/busybox sleep 60");
@@ -99,11 +99,51 @@ fn hooks_run_after_the_start_and_after_the_end_and_earlier_ones_are_refused() {
     env.tool("ctr-oci").args(["delete", "--force", &id]).run().ok();
     assert!(fs::read_to_string(env.dir().join("stopped")).unwrap().ends_with("stopped\n"));
 
-    config["hooks"] = serde_json::json!({ "createRuntime": hook("early") });
+    let failing = serde_json::json!([{ "path": "/bin/sh", "args": ["sh", "-c", "echo no >&2; exit 5"] }]);
+    for stage in ["prestart", "createRuntime", "createContainer", "startContainer"] {
+        config["hooks"] = serde_json::json!({ stage: failing, "poststop": hook(stage) });
+        fs::write(&path, config.to_string()).unwrap();
+        let words = format!("error running {stage} hook #0: hook \"/bin/sh\" ended with status 5: no");
+        env.tool("ctr-oci").args(["run", "-b", "bundle", &id]).run().status(1).stderr_has(&words);
+        assert!(fs::read_to_string(env.dir().join(stage)).unwrap().ends_with("stopped\n"), "{stage}");
+    }
+    // The last one failed again, now with nobody but start to tell it.
+    env.sh(&format!("ctr-oci create -b bundle {id} >out 2>&1 </dev/null")).run().ok();
+    let words = "error running startContainer hook #0: hook \"/bin/sh\" ended with status 5";
+    env.tool("ctr-oci").args(["start", &id]).run().status(1).stderr_has(words);
+    env.sh(&format!("until ctr-oci state {id} | grep -q stopped; do sleep 0.01; done")).run().ok();
+    env.tool("ctr-oci").args(["delete", &id]).run().ok();
+    env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
+}
+
+#[test]
+fn hooks_are_told_the_process_in_the_numbers_of_their_place() {
+    needs!(Root);
+    let env = Env::new();
+    bundle(&env, "/bin/busybox cat /state >/seen");
+    let path = env.dir().join("bundle/config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let hook = |script: &str| serde_json::json!([{ "path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"] }]);
+    config["root"]["readonly"] = Value::Bool(false);
+    config["hooks"] = serde_json::json!({
+        "createRuntime": hook("cat >../early; pwd >../cwd"),
+        "createContainer": hook("cat >state"),
+    });
+    config["annotations"] = serde_json::json!({ "a.b": "c" });
     fs::write(&path, config.to_string()).unwrap();
-    let refused = env.tool("ctr-oci").args(["run", "-b", "bundle", &id]).run();
-    refused.status(1).stderr_has("hooks before the program");
-    assert!(!env.dir().join("early").exists());
+    env.tool("ctr-oci").args(["run", "-b", "bundle", &id(&env)]).run().ok();
+    let inside: Value =
+        serde_json::from_slice(&fs::read(env.dir().join("bundle/rootfs/seen")).unwrap()).unwrap();
+    let early: Value = serde_json::from_slice(&fs::read(env.dir().join("early")).unwrap()).unwrap();
+    let bundle = fs::canonicalize(env.dir().join("bundle")).unwrap();
+    for state in [&inside, &early] {
+        assert_eq!((&state["id"], &state["status"]), (&Value::from(id(&env)), &Value::from("creating")));
+        assert_eq!(state["bundle"], bundle.to_str().unwrap());
+        assert_eq!(state["annotations"]["a.b"], "c");
+    }
+    assert!(early["pid"].as_u64().unwrap() > 1 && inside["pid"] == 1, "{early} {inside}");
+    let cwd = fs::read_to_string(env.dir().join("cwd")).unwrap();
+    assert_eq!(cwd.trim_end(), bundle.to_str().unwrap());
 }
 
 #[test]

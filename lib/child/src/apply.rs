@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 
 use crate::call::{self, IN_ROOT};
-use crate::{Errno, Failure, Fd, Op, Prepared, netlink};
+use crate::{Errno, Failure, Fd, Op, Prepared, hook, netlink};
 
 /// Descriptors that one operation makes for later ones.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl State {
     pub(crate) fn apply<P: Prepared>(&mut self, op: &Op<P>) -> Result<(), Errno> {
         match op {
             Op::Propagation(flags) => call::propagation(*flags),
-            Op::AttachRoot(tree) => self.attach_root(*tree),
+            Op::AttachRoot { tree, at } => self.attach_root(*tree, at.as_ref()),
             Op::OpenNull => self.open_null(),
             Op::Mount(new) => self.mount(new),
             Op::Move { tree, at } => self.place(*tree, at),
@@ -52,6 +52,7 @@ impl State {
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
             Op::RootPropagation { flag, recursive } => call::mount_propagate(self.root, *flag, *recursive),
+            Op::Hook(hook) => hook::run(hook, self.root),
             Op::Cwd(path) => cwd(path.as_ref()),
             Op::Tell(number) => self.tell(*number),
             Op::Report { from, to } => self.report_to(*from, *to),

@@ -45,6 +45,9 @@ macro_rules! sys {
     };
 }
 
+mod running;
+pub use running::*;
+
 #[expect(clippy::cast_possible_truncation, reason = "the kernel returns an int")]
 const fn fd(raw: c_long) -> Fd {
     raw as Fd
@@ -174,9 +177,9 @@ pub fn move_mount(tree: Fd, to: Fd) -> Result<(), Errno> {
     sys!(SYS_move_mount, tree, c"".as_ptr(), to, c"".as_ptr(), flags).map(drop)
 }
 
-pub fn move_mount_to_root(tree: Fd) -> Result<(), Errno> {
+pub fn move_mount_to(tree: Fd, path: &CStr) -> Result<(), Errno> {
     let flags = MOVE_MOUNT_F_EMPTY_PATH;
-    sys!(SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, c"/".as_ptr(), flags).map(drop)
+    sys!(SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, path.as_ptr(), flags).map(drop)
 }
 
 pub fn mount_set(of: Fd, set: Attr, recursive: bool) -> Result<(), Errno> {

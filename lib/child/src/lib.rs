@@ -22,13 +22,14 @@
 mod apply;
 mod call;
 mod exec;
+mod hook;
 mod mount;
 mod netlink;
 mod op;
 mod spawn;
 
 pub use exec::{Exec, STUB};
-pub use op::{Attr, Follow, Keep, Kind, NewMount, Op, Param, Part, Target};
+pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Op, Param, Part, Target};
 pub use spawn::{Spawn, Spawned, spawn};
 
 use core::ffi::CStr;
@@ -55,13 +56,17 @@ pub struct Failure {
     /// Index into the list of operations. Everything from its length on stands for the exec: the
     /// length for that of the stub, [`u32::MAX`] for that of the program, told by the stub.
     pub step: u32,
-    /// The kernel's reason. 0 in a record that tells of a place reached ([`Op::Tell`]).
+    /// The kernel's reason. 0 in a record that tells of a place reached ([`Op::Tell`]). Below 0, the
+    /// negative status of a hook, as `wait(2)` gives it.
     pub errno: Errno,
 }
 
 impl Failure {
     /// The step of the record that the stub writes, with errno 0, when it waits to be started.
     pub const READY: u32 = u32::MAX - 1;
+
+    /// The step of a failure of the first hook that the stub runs; the others follow.
+    pub const HOOKS: u32 = 0xffff_0000;
 
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;

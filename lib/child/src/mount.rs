@@ -13,8 +13,8 @@ const NODEV: u64 = 4;
 const NOEXEC: u64 = 8;
 
 impl State {
-    pub(crate) fn attach_root(&mut self, tree: Fd) -> Result<(), Errno> {
-        call::move_mount_to_root(tree)?;
+    pub(crate) fn attach_root(&mut self, tree: Fd, at: &CStr) -> Result<(), Errno> {
+        call::move_mount_to(tree, at)?;
         self.root = tree;
         Ok(())
     }

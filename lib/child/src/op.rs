@@ -44,8 +44,13 @@ pub enum Op<P: Prepared> {
 
     /// Sets the propagation of all mounts of the new namespace: nothing travels to the host.
     Propagation(u64),
-    /// Mounts the detached root file system on top of `/` of the new namespace.
-    AttachRoot(Fd),
+    /// Mounts the detached root file system in the new namespace, where nothing of the host sees it.
+    AttachRoot {
+        /// The tree.
+        tree: Fd,
+        /// On top of `/`; or where hooks of the host's expect it.
+        at: P::Text,
+    },
     /// Opens the host's `/dev/null` and checks that it is device 1:3.
     OpenNull,
     /// Makes a new file system and mounts it.
@@ -120,6 +125,8 @@ pub enum Op<P: Prepared> {
     /// Tells the parent on the report pipe that this place was reached: a [`crate::Failure`] without an
     /// errno, with this number in the place of the step.
     Tell(u32),
+    /// Runs a program of the host's, in the namespaces that we are in, and waits for it.
+    Hook(Hook<P>),
     /// Looks whether one of these files can be executed by who we are now, without executing it.
     FindProgram(P::List<P::Text>),
     /// Sends ready-made rtnetlink messages and reads every acknowledgement.
@@ -205,6 +212,23 @@ pub enum Op<P: Prepared> {
         /// The program.
         filter: P::List<libc::sock_filter>,
     },
+}
+
+/// A program that is run on the way, with the root file system as its working directory.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Hook<P: Prepared> {
+    /// Its path on the host.
+    pub path: P::Text,
+    /// Pointers to the arguments, then null.
+    pub argv: P::List<*const core::ffi::c_char>,
+    /// Pointers to the environment, then null.
+    pub envp: P::List<*const core::ffi::c_char>,
+    /// A file that it reads as its standard input, from the beginning.
+    pub input: Fd,
+    /// A file for all that it says.
+    pub output: Fd,
+    /// It is killed after so many seconds; 0 is never.
+    pub seconds: u32,
 }
 
 /// A file system to be made.

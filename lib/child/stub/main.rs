@@ -12,12 +12,14 @@
 //! Descriptor 3 is the report pipe, or the one whose number follows the first argument (`-e5`). With a
 //! `w` behind that (`-e5w`), the start of the program waits: the stub tells on the report pipe that it is
 //! ready, waits for one byte from the next descriptor (6), and reports from there on to the one behind
-//! that (7). It waits here and not before, because a process that is a few pages of ours and whose file
+//! that (7). With an `h` it runs hooks before the program (`hooks.rs`), which precede it in the arguments;
+//! they read the third descriptor behind the report pipe (8) and write to the fourth. It waits here and not before, because a process that is a few pages of ours and whose file
 //! belongs to nobody may be seen by anybody for any time. No allocator, no C library; linked static, at a fixed address.
 #![no_std]
 #![no_main]
 
 mod arch;
+mod hooks;
 
 use core::ffi::c_char;
 use core::ptr::{addr_of_mut, null};
@@ -67,13 +69,18 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         exit(125);
     }
     // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
-    let (mode, program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
-    let (number, waits) = report_number(mode);
+    let (mode, mut program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
+    let Mode { report: number, waits, hooks } = read_mode(mode);
     // SAFETY: there is one thread.
     unsafe { REPORT = number };
     close_at_exec(number);
     if waits {
         wait_for_start(number + 1, number + 2);
+    }
+    if hooks {
+        close_at_exec(number + 3);
+        close_at_exec(number + 4);
+        program = hooks::run(program.cast_mut(), number + 3, number + 4);
     }
     // SAFETY: the first two bytes of a string that has at least one and a NUL.
     let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
@@ -111,14 +118,37 @@ fn wait_for_start(go: usize, report_to: usize) {
     }
 }
 
-/// The number behind the two bytes of the mode, 3 if there is none; and whether a `w` follows.
-fn report_number(mode: *const c_char) -> (usize, bool) {
-    let (mut number, mut at) = (0usize, 2);
+/// What the first argument says.
+struct Mode {
+    report: usize,
+    waits: bool,
+    hooks: bool,
+}
+
+/// Reads the number behind the two bytes of the mode, 3 if there is none, and the letters behind that.
+fn read_mode(mode: *const c_char) -> Mode {
+    // SAFETY: the mode has two bytes and ends with a NUL, where both stop at the latest.
+    let byte = |at: usize| unsafe { *mode.cast::<u8>().wrapping_add(at) };
+    let (number, mut at) = digits(mode, 2);
+    let mut read = Mode { report: if at == 2 { 3 } else { number }, waits: false, hooks: false };
     loop {
-        // SAFETY: the mode has two bytes and ends with a NUL, where this stops at the latest.
-        let digit = unsafe { *mode.cast::<u8>().wrapping_add(at) };
+        match byte(at) {
+            b'w' => read.waits = true,
+            b'h' => read.hooks = true,
+            _ => return read,
+        }
+        at += 1;
+    }
+}
+
+/// The number that begins at this place of a string, and where it ends.
+fn digits(text: *const c_char, mut at: usize) -> (usize, usize) {
+    let mut number = 0usize;
+    loop {
+        // SAFETY: stops at the first byte that is no digit, at the latest at the NUL.
+        let digit = unsafe { *text.cast::<u8>().wrapping_add(at) };
         if !digit.is_ascii_digit() {
-            return (if at == 2 { 3 } else { number }, digit == b'w');
+            return (number, at);
         }
         number = number.wrapping_mul(10).wrapping_add(usize::from(digit - b'0'));
         at += 1;

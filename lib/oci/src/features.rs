@@ -1,12 +1,10 @@
 //! Features: what this runtime can do, in the words of the specification (features.md).
 
 use oci_spec::runtime::Capability;
+use runtime::hooks::Stage;
 use serde_json::{Value, json};
 
 use crate::OCI_VERSION;
-
-/// The others are refused by name.
-const HOOKS: [&str; 2] = ["poststart", "poststop"];
 
 /// Options that are understood here; others are passed to the file system.
 const MOUNT_OPTIONS: &[&str] = &[
@@ -96,7 +94,7 @@ pub fn features(version: &str) -> Value {
     json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": OCI_VERSION,
-        "hooks": HOOKS,
+        "hooks": Stage::ALL.map(Stage::name),
         "mountOptions": MOUNT_OPTIONS,
         "linux": {
             "namespaces": NAMESPACES,

@@ -70,8 +70,8 @@ fn opener(container: &Container) -> Result<Option<OwnedFd>> {
 /// Lets the first process go on, and waits until its program runs.
 ///
 /// # Errors
-/// The errno of the `execve(2)` that failed; `Conflict` if nobody waits.
-pub fn open(container: &Container) -> Result<Result<(), Errno>> {
+/// Step and errno of what failed; `Conflict` if nobody waits.
+pub fn open(container: &Container) -> Result<Result<(), (u32, i32)>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let report = openat(container.dir(), FAILURE, flags, Mode::empty())
         .map_err(|e| failed("open", container, FAILURE, e))?;
@@ -88,7 +88,7 @@ pub fn open(container: &Container) -> Result<Result<(), Errno>> {
 }
 
 /// Eight bytes, step and errno, or the end of file when the program runs.
-fn verdict(report: &OwnedFd) -> Result<Result<(), Errno>, Errno> {
+fn verdict(report: &OwnedFd) -> Result<Result<(), (u32, i32)>, Errno> {
     let mut bytes = [0; 8];
     loop {
         match poll(&mut [PollFd::new(report, PollFlags::IN)], None) {
@@ -98,8 +98,8 @@ fn verdict(report: &OwnedFd) -> Result<Result<(), Errno>, Errno> {
         match rustix::io::read(report, &mut bytes) {
             Err(Errno::INTR | Errno::AGAIN) => {}
             Ok(8) => {
-                let [_, _, _, _, errno @ ..] = bytes;
-                return Ok(Err(Errno::from_raw_os_error(i32::from_ne_bytes(errno))));
+                let [a, b, c, d, errno @ ..] = bytes;
+                return Ok(Err((u32::from_ne_bytes([a, b, c, d]), i32::from_ne_bytes(errno))));
             }
             Ok(_) => return Ok(Ok(())),
             Err(e) => return Err(e),
@@ -144,7 +144,7 @@ mod tests {
                 }
             });
             let heard = open(&container).unwrap();
-            assert_eq!(heard.err().map(Errno::raw_os_error), errno);
+            assert_eq!(heard.err(), errno.map(|errno| (u32::MAX, errno)));
             waiting.join().unwrap();
         }
     }

@@ -14,7 +14,7 @@ use crate::create::Options;
 use crate::gate::Gate;
 use crate::record::{CONFIG, FORMAT, Record};
 use crate::root::{Container, Root};
-use crate::{environment, groups, pid_file, stdio};
+use crate::{environment, groups, hooks, pid_file, stdio};
 
 /// A container whose first process is there.
 #[derive(Debug)]
@@ -65,9 +65,19 @@ pub fn launch(
         }
         Err(e) => {
             // The reason for the failure is the one to tell; what could not be removed is found by delete.
-            let _left = cgroup.map_or(Ok(()), |cgroup| cgroup.remove()).and_then(|()| container.remove());
+            let left = cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+            let _complaints = after_failure(&container, &bundle.spec);
+            let _left = left.and_then(|()| container.remove());
             Err(e)
         }
+    }
+}
+
+/// A container that had a process has come to life, and its end is told (runtime spec 1.2, lifecycle).
+fn after_failure(container: &Container, spec: &Spec) -> Vec<Error> {
+    match container.record() {
+        Ok(record) if record.pid != 0 && record.poststop => hooks::after_stop(&record, spec),
+        _ => Vec::new(),
     }
 }
 
@@ -103,7 +113,7 @@ fn begin(
     if console.is_none() {
         stdio::give_to_user(stdio, &bundle.spec)?;
     }
-    let starting = runtime::start(&Launch {
+    let mut starting = runtime::start(&Launch {
         spec: &bundle.spec,
         rootfs: &rootfs,
         stdio,
@@ -113,11 +123,15 @@ fn begin(
         init: false,
         wait_start: gate.as_ref().map(|gate| StartGate { go: gate.start(), report: gate.failure() }),
         preserve_fds,
+        hooks: Some(&bundle.rootfs),
     })?;
     record.pid = starting.pid();
     record.start_time = sys::process::start_time(record.pid).context("read start time of process")?;
     // Before it may go on: if we are killed from here on, what waits for us ends, and delete knows of all.
     container.save(&record)?;
+    if hooks::before(&bundle.spec) {
+        hooks::on_the_way(&mut starting, &record, &bundle.spec)?;
+    }
     if let (Terminal::Socket(socket), Some(console)) = (terminal, &console) {
         console::send(socket, console.master())?;
     }

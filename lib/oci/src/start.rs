@@ -2,8 +2,9 @@
 
 use types::{Error, Kind, Result};
 
+use crate::record::Record;
 use crate::status::{self, Status};
-use crate::{Root, gate, hooks};
+use crate::{Container, Root, gate, hooks};
 
 /// Lets the first process execute its program, and returns when it runs.
 ///
@@ -20,9 +21,20 @@ pub fn start(root: &Root, id: &str) -> Result<()> {
         Status::Running => return conflict("cannot start an already running container".into()),
         other => return conflict(format!("cannot start a container in the {other} state")),
     }
-    gate::open(&container)?.map_err(|errno| Error::io(format!("exec {:?}", record.program), errno))?;
+    if let Err((step, errno)) = gate::open(&container)? {
+        return Err(not_started(&container, &record, step, errno));
+    }
     if record.poststart {
         hooks::after_start(&record, &container.config()?)?;
     }
     Ok(())
+}
+
+/// What kept the program from being executed.
+fn not_started(container: &Container, record: &Record, step: u32, errno: i32) -> Error {
+    let spec = container.config().ok();
+    let hooks = spec.as_ref().and_then(|spec| spec.hooks().as_ref());
+    runtime::hooks::failed_at_start(hooks, step, errno).unwrap_or_else(|| {
+        Error::io(format!("exec {:?}", record.program), std::io::Error::from_raw_os_error(errno))
+    })
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use child::{Failure, Spawn};
 use oci_spec::runtime::Spec;
@@ -14,6 +15,8 @@ use types::{Context, Error, Kind, Result};
 use crate::console::Console;
 use crate::plan::Plan;
 use crate::{Cgroup, Rootfs};
+
+mod hooks;
 
 /// What a container is started from.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +43,9 @@ pub struct Launch<'a> {
     pub wait_start: Option<StartGate<'a>>,
     /// So many descriptors from 3 on are the program's too, such as `LISTEN_FDS` (sd_listen_fds(3)).
     pub preserve_fds: u32,
+    /// Hooks of the configuration are run, and find the root file system in this place of the host. Call
+    /// [`Starting::run_hooks`] then.
+    pub hooks: Option<&'a Path>,
 }
 
 /// What a container that was created waits at.
@@ -71,6 +77,7 @@ impl<'a> Launch<'a> {
             init: false,
             wait_start: None,
             preserve_fds: 0,
+            hooks: None,
         }
     }
 }
@@ -278,6 +285,7 @@ impl Plan {
         match errno {
             // A directory that the user has asked for is part of what cannot be invoked.
             _ if matches!(self.steps.get(step), Some(child::Op::Cwd(_))) => 126,
+            _ if self.hook(step).is_some() => 125,
             _ if step < self.steps.len() && !self.is_search(step) => 125,
             libc::ENOENT | libc::ENOTDIR => 127,
             _ => 126,

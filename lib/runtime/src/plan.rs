@@ -1,12 +1,14 @@
 //! A plan: the list of steps that turn a clone of this process into the container's first one.
 
 mod devices;
+mod hooks;
 pub(crate) mod identity;
 mod mounts;
 mod namespaces;
 mod options;
 mod process;
 mod schedule;
+pub(crate) use hooks::REACHED;
 pub(crate) use namespaces::NEWTIME;
 pub use process::DEFAULT_PATH;
 mod target;
@@ -44,7 +46,9 @@ pub struct Plan {
     pub(crate) exec: Exec<Owned>,
     /// What the user calls the program.
     pub(crate) program: String,
-    /// Strings that `exec` points to.
+    /// Files of hooks that are run inside.
+    pub(crate) hooks: hooks::Files,
+    /// Strings that `exec` and `steps` point to.
     _strings: Vec<CString>,
     /// Descriptors that `steps` name.
     fds: Vec<OwnedFd>,
@@ -63,6 +67,14 @@ pub(crate) struct Draft {
     pub preserved: i32,
     /// The stub waits to be started.
     pub waits: bool,
+    /// Where the child waits for its parent.
+    pub gate: child::Fd,
+    /// Files of hooks that are run inside.
+    pub hooks: hooks::Files,
+    /// Hooks that the stub runs, as it reads them.
+    pub start_hooks: Vec<String>,
+    /// Strings that steps point to.
+    pub strings: Vec<CString>,
 }
 
 impl Draft {
@@ -82,7 +94,7 @@ impl Draft {
 
     /// The first number behind all those that have a meaning for the stub.
     pub const fn free_number(&self) -> child::Fd {
-        self.report_number() + 3
+        self.report_number() + 5
     }
 
     /// A copy of a descriptor that nothing placed before the exec will replace.
@@ -106,7 +118,8 @@ impl Draft {
 /// 2. cgroups before any work, so that the work is accounted; the cgroup namespace after them,
 ///    because its root is where its creator is at that moment.
 /// 3. The mount tree: propagation off before anything is mounted; the root; the mounts of the
-///    configuration in its order; kernel parameters while procfs is uncovered; then masks, then
+///    configuration in its order; hooks, which may add to all that; kernel parameters, which may be of
+///    links that hooks have brought, while procfs is uncovered; then masks, then
 ///    read-only paths, so that a mask below a read-only path is covered too; the root last, because
 ///    mount points are created in it until then.
 /// 4. `pivot_root`, after which no path of the host has a name.
@@ -120,10 +133,12 @@ impl Plan {
         let spec = inputs.spec;
         let linux = spec.linux().as_ref().ok_or_else(|| invalid("configuration has no linux part"))?;
         refuse_unsupported(spec, linux)?;
+        hooks::check(spec, inputs)?;
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
         let spaces = namespaces::Namespaces::of(linux)?;
         refuse_to_change_the_host(inputs, linux)?;
-        let mut draft = Draft { preserved: preserved(inputs.preserve_fds)?, ..Draft::default() };
+        let preserved = preserved(inputs.preserve_fds)?;
+        let mut draft = Draft { preserved, gate: gate.as_raw_fd(), ..Draft::default() };
 
         draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
         draft.push(Step::ResetSignals);
@@ -165,6 +180,7 @@ impl Plan {
         if let Some(gate) = inputs.wait_start {
             wait_for_start(&gate, process, &mut draft)?;
         }
+        hooks::before_start(spec, &mut draft)?;
         draft.steps.extend(last);
         Self::finish(spaces.new, draft, process, inputs.init)
     }
@@ -187,12 +203,15 @@ impl Plan {
     ) -> Result<Self> {
         let program = process::program(process, init, &draft)?;
         draft.hold(program.stub);
+        let mut strings = draft.strings;
+        strings.extend(program.strings);
         Ok(Self {
             namespaces,
             steps: draft.steps,
             exec: program.exec,
             program: program.name,
-            _strings: program.strings,
+            hooks: draft.hooks,
+            _strings: strings,
             fds: draft.fds,
         })
     }
@@ -247,15 +266,8 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
     if let Some(process) = spec.process() {
         refuse_unsupported_process(process)?;
     }
-    // Those after the start and after the end are the caller's.
-    let hooks = spec.hooks().as_ref().is_some_and(|hooks| {
-        let before =
-            [hooks.prestart(), hooks.create_runtime(), hooks.create_container(), hooks.start_container()];
-        before.into_iter().flatten().any(|hooks| !hooks.is_empty())
-    });
     let asked: BTreeMap<&str, bool> = [
         ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
-        ("hooks before the program", hooks),
         ("Intel RDT", linux.intel_rdt().is_some()),
         ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),

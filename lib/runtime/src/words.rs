@@ -3,6 +3,7 @@
 use child::{Follow, Op, Target};
 use types::Error;
 
+use crate::hooks::{self, Stage};
 use crate::plan::{Owned, Plan, Step};
 
 impl Plan {
@@ -17,6 +18,9 @@ impl Plan {
 
     /// Returns the error for a step that failed.
     pub(crate) fn error(&self, step: usize, errno: i32) -> Error {
+        if let Some((stage, number, path, seconds)) = self.hook(step) {
+            return hooks::explain(stage, number, (&path, seconds), errno, self.hooks.output());
+        }
         let error = Error::io(self.describe(step), std::io::Error::from_raw_os_error(errno));
         let search = self.is_search(step);
         let op = self.steps.get(step).filter(|_| !search);
@@ -24,6 +28,20 @@ impl Plan {
             Some(hint) => error.hint(hint),
             None => error,
         }
+    }
+}
+
+impl Plan {
+    /// The hook that a step runs: its stage, number, path and limit.
+    pub(crate) fn hook(&self, step: usize) -> Option<(Stage, usize, String, u32)> {
+        if let Some(Op::Hook(hook)) = self.steps.get(step) {
+            let before = self.steps.iter().take(step).filter(|op| matches!(op, Op::Hook(_))).count();
+            let path = hook.path.to_string_lossy().into_owned();
+            return Some((Stage::CreateContainer, before, path, hook.seconds));
+        }
+        let number = step.checked_sub(usize::try_from(child::Failure::HOOKS).ok()?)?;
+        let (path, seconds) = self.hooks.of_stub.get(number)?;
+        Some((Stage::StartContainer, number, path.clone(), *seconds))
     }
 }
 
@@ -41,7 +59,7 @@ fn describe(step: &Step) -> String {
         Op::NotDumpable => "hide process".into(),
         Op::OomScore(value) => format!("set OOM score to {:?}", text(value)),
         Op::Propagation(_) => "make mounts private".into(),
-        Op::AttachRoot(_) => "mount root file system".into(),
+        Op::AttachRoot { .. } => "mount root file system".into(),
         Op::OpenNull => "open \"/dev/null\" of the host".into(),
         Op::Mount(new) => format!("mount {} on {}", text(&new.fs), at(&new.at)),
         Op::Move { at: target, .. } => format!("mount on {}", at(target)),
@@ -57,6 +75,7 @@ fn describe(step: &Step) -> String {
         Op::Pivot => "change root".into(),
         Op::Gate(_) => "wait for release".into(),
         Op::Tell(_) => "report".into(),
+        Op::Hook(hook) => format!("run hook {:?}", text(&hook.path)),
         Op::FindProgram(_) => "look for the program".into(),
         Op::Netlink(_) => "configure network".into(),
         Op::Hostname(name) => format!("set host name {:?}", text(name)),

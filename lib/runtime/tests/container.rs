@@ -12,6 +12,7 @@ mod container {
     mod fields;
     mod gate;
     mod groups;
+    mod hooks;
     mod hostile;
     mod program;
     mod races;

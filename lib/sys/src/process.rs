@@ -25,6 +25,17 @@ fn stat(pid: i32) -> io::Result<(u8, u64)> {
     Ok((state, started))
 }
 
+/// Returns the number that a process has in its own pid namespace (`NSpid`, Linux 4.1).
+///
+/// # Errors
+/// `NotFound` if there is no such process.
+pub fn number_inside(pid: i32) -> io::Result<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let number = line.and_then(|line| line.split_whitespace().next_back()?.parse().ok());
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/status"))
+}
+
 /// Returns the id of this boot, or an empty string if the kernel does not tell.
 pub fn boot_id() -> &'static str {
     static ID: OnceLock<String> = OnceLock::new();
@@ -53,5 +64,6 @@ mod tests {
         assert!(is_alive(me, started, boot_id()));
         assert!(!is_alive(me, started + 1, boot_id()));
         assert!(!is_alive(me, started, "another boot"));
+        assert!(number_inside(me).unwrap() > 0 && number_inside(0).is_err());
     }
 }

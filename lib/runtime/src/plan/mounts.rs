@@ -12,20 +12,22 @@ use types::{Error, Result};
 
 use super::options::{Depth, Options};
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Owned, Step, devices, invalid, text};
+use super::{Draft, Owned, Step, devices, hooks, invalid, text};
 use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
 pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     draft.push(Step::OpenNull);
     draft.push(Step::Propagation(libc::MS_REC | libc::MS_PRIVATE));
-    draft.push(Step::AttachRoot(inputs.rootfs.fd().as_raw_fd()));
+    let at = hooks::root_place(spec, inputs)?;
+    draft.push(Step::AttachRoot { tree: inputs.rootfs.fd().as_raw_fd(), at });
     for mount in spec.mounts().iter().flatten() {
         one(mount, linux, inputs, draft)?;
     }
     if inputs.console.is_some() && !draft.own_dev {
         return Err(invalid("a terminal needs a \"/dev\" of type tmpfs"));
     }
+    hooks::before_pivot(spec, draft)?;
     sysctls(linux, draft)?;
     for path in linux.masked_paths().iter().flatten() {
         draft.push(Step::Mask(text(&inside(Path::new(path))?)?));

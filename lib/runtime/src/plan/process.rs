@@ -34,13 +34,17 @@ pub fn program(process: &Process, init: bool, draft: &Draft) -> Result<Program> 
     let mut strings = Vec::with_capacity(args.len() + env.len() + 2);
     let mut mode = if init { "--" } else { "-e" }.to_owned();
     match draft.report_number() {
-        3 if !draft.waits => {}
+        3 if !draft.waits && draft.start_hooks.is_empty() => {}
         report => mode += &report.to_string(),
     }
     if draft.waits {
         mode.push('w');
     }
-    let argv = pointers([INIT, &mode].into_iter().chain(args.iter().map(String::as_str)), &mut strings)?;
+    if !draft.start_hooks.is_empty() {
+        mode.push('h');
+    }
+    let before = [INIT, &mode].into_iter().chain(draft.start_hooks.iter().map(String::as_str));
+    let argv = pointers(before.chain(args.iter().map(String::as_str)), &mut strings)?;
     let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
     let stub = stub(draft.free_number()).map_err(|e| {
         Error::io("prepare the first program", e).hint("it is in a memory file: see sysctl vm.memfd_noexec")
