@@ -1,6 +1,5 @@
 //! A set of devices, as the kernel's v1 controller thinks of it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
@@ -67,7 +66,49 @@ pub struct Policy {
     /// What holds for a device that is no exception.
     pub allow: bool,
     /// The others.
-    pub except: BTreeMap<Devices, Access>,
+    pub except: Exceptions,
+}
+
+/// Exceptions in the order in which rules named them first, which is the order in which the kernel
+/// lists them: whoever compares `devices.list` with a configuration finds them where it has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exceptions(Vec<(Devices, Access)>);
+
+impl Exceptions {
+    pub fn iter(&self) -> impl Iterator<Item = (Devices, Access)> {
+        self.0.iter().copied()
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is said of exactly these devices.
+    fn get(&self, devices: Devices) -> Access {
+        self.iter().find(|(other, _)| *other == devices).map_or(Access(0), |(_, access)| access)
+    }
+
+    fn add(&mut self, devices: Devices, access: Access) {
+        match self.0.iter_mut().find(|(other, _)| *other == devices) {
+            Some((_, granted)) => granted.0 |= access.0,
+            None => self.0.push((devices, access)),
+        }
+    }
+
+    fn take(&mut self, devices: Devices, access: Access) {
+        self.0.retain_mut(|(other, granted)| {
+            if *other == devices {
+                *granted = granted.without(access);
+            }
+            granted.0 != 0
+        });
+    }
+
+    /// What is here and not there.
+    fn without(&self, other: &Self) -> impl Iterator<Item = (Devices, Access)> {
+        let left = self.iter().map(|(devices, access)| (devices, access.without(other.get(devices))));
+        left.filter(|(_, access)| access.0 != 0)
+    }
 }
 
 /// Character devices that every container has, by major and minor.
@@ -86,12 +127,12 @@ impl Policy {
     /// What a container's devices are where nothing else is said: the six that every program may
     /// expect, and terminals. A node may be made of every device; opening it is what is refused.
     pub fn usual() -> Self {
-        let mut except = BTreeMap::new();
+        let mut except = Exceptions::default();
         for character in [true, false] {
-            except.insert(Devices { major: None, minor: None, character }, Access(1));
+            except.add(Devices { major: None, minor: None, character }, Access(1));
         }
         for (major, minor) in USUAL {
-            except.insert(Devices { major: Some(major), minor, character: true }, Access::ALL);
+            except.add(Devices { major: Some(major), minor, character: true }, Access::ALL);
         }
         Self { allow: false, except }
     }
@@ -107,7 +148,7 @@ impl Policy {
 
     /// Adds the usual devices, which a configuration cannot take away (as with runc and crun).
     pub fn with_usual(mut self) -> Result<Self> {
-        for (devices, access) in Self::usual().except {
+        for (devices, access) in Self::usual().except.iter() {
             self.change(true, devices, access)?;
         }
         Ok(self)
@@ -135,7 +176,7 @@ impl Policy {
             )
             .hint("give one rule for \"b\" and one for \"c\" instead"));
         }
-        *self = Self { allow, except: BTreeMap::new() };
+        *self = Self { allow, except: Exceptions::default() };
         Ok(())
     }
 
@@ -143,8 +184,7 @@ impl Policy {
         if allow == self.allow {
             return self.remove(devices, access);
         }
-        let entry = self.except.entry(devices).or_insert(Access(0));
-        entry.0 |= access.0;
+        self.except.add(devices, access);
         Ok(())
     }
 
@@ -154,19 +194,14 @@ impl Policy {
         let wider = self
             .except
             .iter()
-            .find(|(other, granted)| **other != devices && other.cover(devices) && granted.0 & access.0 != 0);
+            .find(|(other, granted)| *other != devices && other.cover(devices) && granted.0 & access.0 != 0);
         if let Some((wider, granted)) = wider {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!("an exception \"{devices} {access}\" from the wider rule \"{wider} {granted}\""),
             ));
         }
-        if let Some(granted) = self.except.get_mut(&devices) {
-            *granted = granted.without(access);
-            if granted.0 == 0 {
-                self.except.remove(&devices);
-            }
-        }
+        self.except.take(devices, access);
         Ok(())
     }
 
@@ -178,7 +213,7 @@ impl Policy {
             let (devices, access) = parse_line(line)
                 .ok_or_else(|| Error::new(Kind::Corrupt, format!("bad line {line:?} in devices.list")))?;
             match devices {
-                None => return Ok(Self { allow: true, except: BTreeMap::new() }),
+                None => return Ok(Self { allow: true, except: Exceptions::default() }),
                 Some(devices) => policy.change(true, devices, access)?,
             }
         }
@@ -196,7 +231,7 @@ impl Policy {
             return self.is_everything();
         }
         other.except.iter().all(|(devices, access)| {
-            let granted = self.except.iter().filter(|(ours, _)| ours.cover(*devices));
+            let granted = self.except.iter().filter(|(ours, _)| ours.cover(devices));
             access.0 & !granted.fold(0, |all, (_, granted)| all | granted.0) == 0
         })
     }
@@ -210,19 +245,11 @@ impl Policy {
         let mut old = now.except.clone();
         if now.allow || now.allow != self.allow {
             changes.push((self.allow, "a".to_owned()));
-            old.clear();
+            old = Exceptions::default();
         }
-        let differ = |from: &BTreeMap<Devices, Access>, to: &BTreeMap<Devices, Access>, allow| {
-            from.iter()
-                .map(|(devices, access)| {
-                    (*devices, access.without(to.get(devices).copied().unwrap_or(Access(0))))
-                })
-                .filter(|(_, access)| access.0 != 0)
-                .map(|(devices, access)| (allow, format!("{devices} {access}")))
-                .collect::<Vec<_>>()
-        };
-        changes.extend(differ(&old, &self.except, self.allow));
-        changes.extend(differ(&self.except, &old, !self.allow));
+        let line = |allow| move |(devices, access)| (allow, format!("{devices} {access}"));
+        changes.extend(old.without(&self.except).map(line(self.allow)));
+        changes.extend(self.except.without(&old).map(line(!self.allow)));
         changes
     }
 }

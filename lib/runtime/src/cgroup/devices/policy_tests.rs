@@ -32,7 +32,7 @@ fn a_later_rule_changes_what_earlier_ones_said() {
     ]))
     .unwrap();
     assert!(!policy.allow);
-    assert_eq!(lines(&policy), ["b 8:* r", "c 10:229 rm"]);
+    assert_eq!(lines(&policy), ["c 10:229 rm", "b 8:* r"]);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_group_of_v1_is_changed_no_more_than_needed() {
     let changes = to.changes_from(&fresh);
     assert_eq!(changes[0], (false, "a".to_owned()));
     assert_eq!(changes.len(), 5);
-    let all = Policy { allow: true, except: BTreeMap::new() };
+    let all = Policy { allow: true, except: Exceptions::default() };
     assert_eq!(all.changes_from(&now), [(true, "a".to_owned())]);
     assert!(Policy::parse("x 1:2 r").is_err() && Policy::parse("c 1").is_err());
 }
@@ -115,4 +115,13 @@ fn a_half_written_v1_policy_is_recognized() {
     assert_eq!(Policy::parse(&list).unwrap(), usual);
     let (_, part) = list.split_once('\n').unwrap();
     assert!(!usual.changes_from(&Policy::parse(part).unwrap()).is_empty());
+}
+
+#[test]
+fn rules_are_written_in_the_order_of_the_configuration_and_before_the_usual_ones() {
+    let own = [("allow", "c", 10, 229, "rwm"), ("allow", "b", 8, 20, "rw"), ("allow", "b", 10, 200, "r")];
+    let policy = Policy::of(&rules(&own)).unwrap().with_usual().unwrap();
+    let written: Vec<_> = policy.changes_from(&Policy::default()).into_iter().map(|(_, line)| line).collect();
+    assert_eq!(written[..3], ["c 10:229 rwm", "b 8:20 rw", "b 10:200 r"]);
+    assert!(written.contains(&"c 1:3 rwm".to_owned()));
 }

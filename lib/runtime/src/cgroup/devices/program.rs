@@ -47,9 +47,9 @@ pub fn of(policy: &Policy) -> Vec<Insn> {
         load(MAJOR, 4),
         load(MINOR, 8),
     ];
-    for (devices, access) in &policy.except {
-        let then = if policy.allow { refuse(*access) } else { grant(*access) };
-        code.extend(matching(*devices, &then));
+    for (devices, access) in policy.except.iter() {
+        let then = if policy.allow { refuse(access) } else { grant(access) };
+        code.extend(matching(devices, &then));
     }
     code.extend(verdict(policy.allow));
     code
