@@ -78,7 +78,7 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         _ if options.bind => bind(mount, &path, &options, draft),
         "bind" => bind(mount, &path, &Options { bind: true, ..options }, draft),
         "cgroup" | "cgroup2" => cgroup(&path, &options, inputs, draft),
-        "devpts" => devpts(&path, options, inputs, draft),
+        "devpts" => devpts(mount, &path, options, inputs, draft),
         "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
         fs => {
             let keep = match (fs, path.as_str()) {
@@ -86,7 +86,7 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
                 ("tmpfs", "dev") => Keep::Dev,
                 _ => Keep::No,
             };
-            new(fs, &path, options, keep, draft)?;
+            new(fs, &path, options.with_source(mount)?, keep, draft)?;
             draft.own_proc |= keep == Keep::Proc;
             if keep == Keep::Dev {
                 draft.own_dev = true;
@@ -120,9 +120,12 @@ fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) ->
 fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
     let source =
         mount.source().as_ref().ok_or_else(|| invalid(format!("mount on \"/{path}\" has no source")))?;
-    if !options.data.is_empty() {
-        let names: Vec<_> = options.data.iter().map(|p| p.key.to_string_lossy().into_owned()).collect();
-        return Err(invalid(format!("bind of {source:?} has options {names:?}")));
+    // What has a value is for a file system that is made, and a bind makes none (mount(2): data is ignored).
+    // A word that nobody knows may be a misspelt "noexec".
+    let words = options.data.iter().filter(|param| param.value.is_none());
+    let words: Vec<_> = words.map(|param| param.key.to_string_lossy().into_owned()).collect();
+    if !words.is_empty() {
+        return Err(invalid(format!("bind of {source:?} has options {words:?}")));
     }
     let failed = |e: rustix::io::Errno| Error::io(format!("bind {source:?} on \"/{path}\""), e);
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
@@ -185,7 +188,7 @@ fn bind_target(path: &str, tree: &OwnedFd) -> rustix::io::Result<Result<Target<O
 }
 
 /// With a terminal, its devpts was made by the parent; else a fresh one.
-fn devpts(path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
+fn devpts(mount: &Mount, path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
     let terminal = inputs.console.and_then(|console| Some((console.devpts()?, console.slave())));
     match terminal {
         Some((devpts, slave)) if path == "dev/pts" => {
@@ -194,7 +197,7 @@ fn devpts(path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) 
             draft.push(Step::Console(slave.as_raw_fd()));
             Ok(())
         }
-        _ => new("devpts", path, options, Keep::No, draft),
+        _ => new("devpts", path, options.with_source(mount)?, Keep::No, draft),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Options of a mount, as `mount(8)` and the OCI runtime spec name them.
 
 use child::Param;
+use oci_spec::runtime::Mount;
 use sys::mount::MountAttr;
 use types::Result;
 
+use super::target::host_path;
 use super::{Owned, text, unsupported};
 
 /// How far an option reaches.
@@ -52,6 +54,16 @@ impl Options {
             }
         }
         Ok(read)
+    }
+
+    /// Adds what the file system is made of: a device for some, for the others a name that the list of
+    /// mounts shows.
+    pub fn with_source(mut self, mount: &Mount) -> Result<Self> {
+        if let Some(source) = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty()) {
+            let value = Some(host_path(source)?);
+            self.data.push(Param { key: text("source")?, value });
+        }
+        Ok(self)
     }
 
     /// Tells whether the mount is to be read-only.
