@@ -164,7 +164,9 @@ stage_inside() { # LIST COMMAND...
     # One suite expects a pid of five digits.
     echo 20000 >/proc/sys/kernel/ns_last_pid
     ip link set lo up
-    ip link add eth0 type veth peer name eth1
+    # One suite sets the priority of the second interface, by a name that the kernel looks up in the
+    # first network namespace (net_prio). The peer is made first, so it is the second one.
+    ip link add cell1 type veth peer name "${OUTER_LINK:-cell0}"
     # Not exec: this shell is the init of the pid namespace and reaps what containers leave.
     local status=0
     "$@" || status=$?
@@ -190,6 +192,8 @@ case ${1:-} in
     fi
     name=${1:?usage: cell.sh [--all-v1] NAME COMMAND...}
     shift
+    OUTER_LINK=$(ip -o link | awk -F'[:@ ]+' '$2 != "lo" { print $2; exit }')
+    export OUTER_LINK
     exec unshare --mount --net --propagation private "$self" --outside "$mode" "$name" "$@"
     ;;
 esac

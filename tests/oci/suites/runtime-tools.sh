@@ -4,6 +4,7 @@
 set -uo pipefail
 cd "$SCRATCH/runtime-tools" || exit 1 # they look for runtimetest and rootfs-amd64.tar.gz here
 TMPDIR=$(mktemp -d)
+chmod 755 "$TMPDIR" # the root of a user namespace has to get to its bundle, too
 export TMPDIR RUNTIME
 
 for program in validation/*/*.t; do
@@ -21,5 +22,5 @@ for program in validation/*/*.t; do
 done >"$OUT/cases"
 
 # Some leave the bundle mounted below it.
-grep -o " $TMPDIR/[^ ]*" /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point"; done
+grep -o " $TMPDIR/[^ ]*" /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point" 2>/dev/null; done
 rm -rf "$TMPDIR"
