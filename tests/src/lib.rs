@@ -10,6 +10,7 @@
 #![expect(clippy::expect_used, reason = "a test ends at the first surprise")]
 #![expect(clippy::print_stderr, reason = "what a test has to say goes to its log")]
 
+mod bundle;
 mod command;
 mod env;
 mod fixtures;
@@ -23,6 +24,7 @@ pub mod man;
 pub mod probe;
 pub mod schema;
 
+pub use bundle::Bundle;
 pub use command::{Output, Running, Tool};
 pub use env::Env;
 pub use machine::Machine;

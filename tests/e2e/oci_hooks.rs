@@ -1,0 +1,73 @@
+//! Hooks of a bundle: when they run, what they are told, and what their failure does.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use tests::Env;
+
+/// A hook that is a line of shell.
+fn hook(line: &str) -> Value {
+    json!([{ "path": "/bin/sh", "args": ["sh", "-c", line], "env": ["PATH=/bin:/usr/bin"] }])
+}
+
+#[test]
+fn hooks_run_after_the_start_and_after_the_end_and_a_failure_ends_the_container() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("exec /bin/busybox sleep 60");
+    let tells =
+        |word: &str| hook(&format!("grep -o '\"status\": *\"[a-z]*' >>{}/{word}", env.dir().display()));
+    let told = |word: &str| fs::read_to_string(env.dir().join(word)).unwrap();
+    bundle.edit(|config| {
+        config["hooks"] = json!({ "poststart": tells("started"), "poststop": tells("stopped") });
+    });
+    bundle.leave("create").ok();
+    bundle.oci(&["start"]).run().ok();
+    assert!(told("started").ends_with("running\n"));
+    bundle.exec(&["--apparmor", "x"], &["true"]).status(255).stderr_has("AppArmor profile is not supported");
+    bundle.oci(&["delete", "--force"]).run().ok();
+    assert!(told("stopped").ends_with("stopped\n"));
+
+    for stage in ["prestart", "createRuntime", "createContainer", "startContainer"] {
+        bundle.edit(|config| {
+            config["hooks"] = json!({ stage: hook("echo no >&2; exit 5"), "poststop": tells(stage) });
+        });
+        let words = format!("error running {stage} hook #0: hook \"/bin/sh\" ended with status 5: no");
+        bundle.run().status(1).stderr_has(&words);
+        assert!(told(stage).ends_with("stopped\n"), "{stage}");
+    }
+    // The last one fails again, now with nobody but start to tell it.
+    bundle.leave("create").ok();
+    let words = "error running startContainer hook #0: hook \"/bin/sh\" ended with status 5";
+    bundle.oci(&["start"]).run().status(1).stderr_has(words);
+    bundle.until("stopped");
+    bundle.oci(&["delete"]).run().ok();
+    env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
+}
+
+#[test]
+fn hooks_are_told_the_process_in_the_numbers_of_their_place() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("/bin/busybox cat /state >/seen");
+    bundle.edit(|config| {
+        config["root"]["readonly"] = Value::Bool(false);
+        config["hooks"] = json!({
+            "createRuntime": hook("cat >../early; pwd >../cwd"),
+            "createContainer": hook("cat >state"),
+        });
+        config["annotations"] = json!({ "a.b": "c" });
+    });
+    bundle.run().ok();
+    let state = |name: &str| serde_json::from_slice(&fs::read(env.dir().join(name)).unwrap()).unwrap();
+    let (inside, early): (Value, Value) = (state("bundle/rootfs/seen"), state("early"));
+    let dir = fs::canonicalize(env.dir().join("bundle")).unwrap();
+    for state in [&inside, &early] {
+        assert_eq!((&state["id"], &state["status"]), (&Value::from(bundle.id()), &Value::from("creating")));
+        assert_eq!(state["bundle"], dir.to_str().unwrap());
+        assert_eq!(state["annotations"]["a.b"], "c");
+    }
+    assert!(early["pid"].as_u64().unwrap() > 1 && inside["pid"] == 1, "{early} {inside}");
+    let cwd = fs::read_to_string(env.dir().join("cwd")).unwrap();
+    assert_eq!(cwd.trim_end(), dir.to_str().unwrap());
+}
