@@ -55,6 +55,7 @@ impl State {
             Op::Hook(hook) => hook::run(hook, self.root),
             Op::Cwd(path) => cwd(path.as_ref()),
             Op::Tell(number) => self.tell(*number),
+            Op::Seccomp { flags, filter, taken } => self.seccomp(*flags, filter.as_ref(), *taken),
             Op::Report { from, to } => self.report_to(*from, *to),
             other => process(other),
         }
@@ -64,6 +65,15 @@ impl State {
         call::dup_to(from, to)?;
         self.report = to;
         Ok(())
+    }
+
+    /// From here on every call may be one that a listener decides about: few, and none before the parent
+    /// has it but the write that tells of it.
+    fn seccomp(&self, flags: u32, filter: &[libc::sock_filter], taken: Option<Fd>) -> Result<(), Errno> {
+        let listener = call::seccomp(flags, filter)?;
+        let Some(gate) = taken else { return Ok(()) };
+        call::write(self.report, &Failure { step: Failure::LISTENER, errno: listener }.to_bytes())?;
+        wait(gate)
     }
 
     /// One write, so that it is never mixed with anything; the parent waits for it.
@@ -97,7 +107,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Op::OomScore(value) => write_own(c"/proc/self/oom_score_adj", value.as_ref()),
         Op::TimeOffsets(value) => write_own(c"/proc/self/timens_offsets", value.as_ref()),
-        Op::Gate(fd) => gate(*fd),
+        Op::Gate(fd) => wait(*fd),
         Op::Netlink(messages) => netlink::send(messages.as_ref()),
         Op::Hostname(name) => call::sethostname(name.as_ref().to_bytes()),
         Op::Domainname(name) => call::setdomainname(name.as_ref().to_bytes()),
@@ -134,7 +144,6 @@ fn privileges<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         }
         Op::Ambient(set) => ambient(*set),
         Op::NoNewPrivileges => call::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0),
-        Op::Seccomp { flags, filter } => call::seccomp(*flags, filter.as_ref()),
         // Everything else was handled by the two functions above.
         _ => Err(libc::ENOSYS),
     }
@@ -157,7 +166,7 @@ fn write_own(path: &CStr, value: &CStr) -> Result<(), Errno> {
     Ok(())
 }
 
-fn gate(fd: Fd) -> Result<(), Errno> {
+fn wait(fd: Fd) -> Result<(), Errno> {
     let mut byte = [0u8; 1];
     loop {
         match call::read(fd, &mut byte) {

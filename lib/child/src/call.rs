@@ -315,10 +315,11 @@ pub fn capset(effective: u64, permitted: u64, inheritable: u64) -> Result<(), Er
     sys!(SYS_capset, header.as_ptr(), data.as_ptr()).map(drop)
 }
 
-pub fn seccomp(flags: u32, filter: &[libc::sock_filter]) -> Result<(), Errno> {
+/// Returns the descriptor of the listener, if the flags ask for one.
+pub fn seccomp(flags: u32, filter: &[libc::sock_filter]) -> Result<Fd, Errno> {
     let Ok(len) = u16::try_from(filter.len()) else { return Err(libc::EINVAL) };
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
-    sys!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program).map(drop)
+    sys!(SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program).map(fd)
 }
 
 /// Gives signal `number` its default action.

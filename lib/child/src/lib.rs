@@ -65,6 +65,9 @@ impl Failure {
     /// The step of the record that the stub writes, with errno 0, when it waits to be started.
     pub const READY: u32 = u32::MAX - 1;
 
+    /// The step of the record that tells the number of a listener of the filter, in the place of the errno.
+    pub const LISTENER: u32 = u32::MAX - 2;
+
     /// The step of a failure of the first hook that the stub runs; the others follow.
     pub const HOOKS: u32 = 0xffff_0000;
 

@@ -211,6 +211,9 @@ pub enum Op<P: Prepared> {
         flags: u32,
         /// The program.
         filter: P::List<libc::sock_filter>,
+        /// With a listener: where to wait until the parent has taken it, which learns its number from the
+        /// report pipe. It ends with the exec, and calls that it decides about would fail then.
+        taken: Option<Fd>,
     },
 }
 

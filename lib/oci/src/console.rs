@@ -1,18 +1,13 @@
 //! The console socket: whoever asked for a terminal gets its master there.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use oci_spec::runtime::Process;
 use runtime::console::Size;
-use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType, connect, sendmsg, socket_with,
-};
 use types::{Error, Kind, Result};
+
+use crate::socket;
 
 /// How a terminal reaches its user.
 #[derive(Debug)]
@@ -60,39 +55,14 @@ pub fn size_of(process: &Process) -> Option<Size> {
 
 /// Connects before anything is made, so that a wrong name costs nothing.
 fn connect_to(path: &Path) -> Result<OwnedFd> {
-    let failed = |e: rustix::io::Errno| Error::io(format!("connect to console socket {path:?}"), e);
-    let socket =
-        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).map_err(failed)?;
-    let address = match SocketAddrUnix::new(path) {
-        Ok(address) => return connect(&socket, &address).map(|()| socket).map_err(failed),
-        // Longer than the 107 bytes of an address (unix(7)): a descriptor is a short name.
-        Err(rustix::io::Errno::NAMETOOLONG) => {
-            openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?
-        }
-        Err(e) => return Err(failed(e)),
-    };
-    let short = SocketAddrUnix::new(format!("/proc/self/fd/{}", address.as_raw_fd())).map_err(failed)?;
-    connect(&socket, &short).map_err(failed)?;
-    Ok(socket)
+    socket::connect_to(path).map_err(|e| Error::io(format!("connect to console socket {path:?}"), e))
 }
 
 /// Sends the master; the text beside it is its name, as runc sends it.
 pub fn send(socket: &OwnedFd, master: BorrowedFd<'_>) -> Result<()> {
     let failed = |e| Error::io("send terminal to console socket", e);
     let name = rustix::pty::ptsname(master, Vec::new()).map_err(failed)?;
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = [master];
-    if !control.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(Error::new(Kind::Io, "send terminal to console socket: no room for it"));
-    }
-    let text = [IoSlice::new(name.as_bytes())];
-    loop {
-        match sendmsg(socket.as_fd(), &text, &mut control, SendFlags::NOSIGNAL) {
-            Err(rustix::io::Errno::INTR) => {}
-            done => return done.map(drop).map_err(failed),
-        }
-    }
+    socket::send(socket, name.as_bytes(), master).map_err(failed)
 }
 
 fn invalid(what: &'static str) -> Error {
@@ -101,6 +71,9 @@ fn invalid(what: &'static str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsFd, AsRawFd};
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use crate::console::{self, Terminal};
 use crate::record::Record;
 use crate::signals::Signals;
 use crate::status::{self, Status};
-use crate::{Root, environment, exec_process, groups, pid_file, relay, stdio};
+use crate::{Root, environment, exec_process, groups, listener, pid_file, relay, stdio};
 
 /// What is to be run, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,7 +81,7 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
     }
     let signals = if options.detach { None } else { Some(Signals::take()?) };
     let cgroup = if record.cgroup.is_some() { groups::of(&record)? } else { Cgroup::none() };
-    let program = runtime::exec(&ExecLaunch {
+    let launch = ExecLaunch {
         pid: record.pid,
         start_time: record.start_time,
         process: &process,
@@ -91,7 +91,9 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
         cgroup: &cgroup,
         dies_with_caller: false,
         preserve_fds,
-    })?;
+    };
+    let program =
+        runtime::exec_with(&launch, &|pid, fd| listener::send(&spec, &record, Status::Running, pid, &fd))?;
     if let (Terminal::Socket(socket), Some(console)) = (&terminal, &console) {
         console::send(socket, console.master())?;
     }

@@ -66,15 +66,23 @@ const MOUNT_OPTIONS: &[&str] = &[
 
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mount", "network", "pid", "time", "uts"];
 
-const ACTIONS: [&str; 8] = [
+const ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
     "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
+];
+
+const FLAGS: [&str; 4] = [
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
 const OPERATORS: [&str; 7] = [
@@ -104,6 +112,8 @@ pub fn features(version: &str) -> Value {
                 "enabled": true,
                 "actions": ACTIONS,
                 "operators": OPERATORS,
+                "knownFlags": FLAGS,
+                "supportedFlags": FLAGS,
                 "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_X86_64"],
             },
             "apparmor": { "enabled": false },

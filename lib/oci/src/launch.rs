@@ -14,7 +14,8 @@ use crate::create::Options;
 use crate::gate::Gate;
 use crate::record::{CONFIG, FORMAT, Record};
 use crate::root::{Container, Root};
-use crate::{environment, groups, hooks, pid_file, stdio};
+use crate::status::Status;
+use crate::{environment, groups, hooks, listener, pid_file, stdio};
 
 /// A container whose first process is there.
 #[derive(Debug)]
@@ -135,7 +136,9 @@ fn begin(
     if let (Terminal::Socket(socket), Some(console)) = (terminal, &console) {
         console::send(socket, console.master())?;
     }
-    let process = starting.release()?;
+    let process = starting.release_with(&|pid, listener| {
+        listener::send(&bundle.spec, &record, Status::Creating, pid, &listener)
+    })?;
     if let Some(path) = options.pid_file {
         pid_file::write(path, record.pid)?;
     }

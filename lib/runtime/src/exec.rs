@@ -9,7 +9,8 @@ use types::{Error, Kind, Result};
 
 use crate::Cgroup;
 use crate::console::Console;
-use crate::launch::{self, Process, StartError};
+use crate::launch::listener::hand_over;
+use crate::launch::{self, Listen, Process, StartError};
 use crate::plan::{Draft, NEWTIME, Plan, Step, identity, preserved, refuse_unsupported_process, text};
 
 /// What to run, and in which container.
@@ -68,9 +69,19 @@ const ENTERED: i32 =
 /// Status 127 if the program is not there, 126 if it cannot be run or its directory not be entered,
 /// 125 for everything else; [`Kind::Conflict`] if the container has ended.
 pub fn exec(launch: &ExecLaunch<'_>) -> Result<Process, StartError> {
+    exec_with(launch, &launch::listener::nobody)
+}
+
+/// The same; somebody gets the listener of the filter, if the profile asks for one (`SCMP_ACT_NOTIFY`).
+///
+/// # Errors
+/// As [`exec`], and what `listen` says.
+pub fn exec_with(launch: &ExecLaunch<'_>, listen: Listen<'_>) -> Result<Process, StartError> {
     let pidfd = pidfd(launch.pid, launch.start_time)?;
     let (report, report_child) = launch::pipe("report")?;
-    let plan = plan(launch, &pidfd, report_child.as_fd())?;
+    let gate = launch.seccomp.and_then(|profile| profile.listener_path().as_ref());
+    let gate = gate.map(|_| launch::gate()).transpose()?;
+    let plan = plan(launch, &pidfd, report_child.as_fd(), gate.as_ref().map(|(child, _)| child.as_fd()))?;
     if let Some(console) = launch.console {
         console.give_to(launch.process.user().uid())?;
     }
@@ -83,7 +94,15 @@ pub fn exec(launch: &ExecLaunch<'_>) -> Result<Process, StartError> {
     inside.back()?;
     drop(report_child);
     let (pid, process) = cloned.map_err(ended)?;
-    let outcome = launch::outcome(&plan, report.into(), pid, process);
+    let mut report = report.into();
+    if let Some((_, gate)) = &gate {
+        hand_over(&plan, &mut report, (pid, &process), gate, listen).inspect_err(|_| {
+            // It may have ended by itself; in both cases it is reaped.
+            let _gone = process.signal(libc::SIGKILL);
+            let _status = process.wait();
+        })?;
+    }
+    let outcome = launch::outcome(&plan, report, pid, process);
     drop(hidden);
     outcome
 }
@@ -115,11 +134,20 @@ pub fn root_of(pid: i32, start_time: u64) -> Result<OwnedFd> {
     root
 }
 
-fn plan(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, report: BorrowedFd<'_>) -> Result<Plan> {
+fn plan(
+    launch: &ExecLaunch<'_>,
+    pidfd: &OwnedFd,
+    report: BorrowedFd<'_>,
+    gate: Option<BorrowedFd<'_>>,
+) -> Result<Plan> {
     let process = launch.process;
     refuse_unsupported_process(process)?;
     let mut draft = Draft { preserved: preserved(launch.preserve_fds)?, ..Draft::default() };
     let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
+    if let Some(gate) = gate {
+        draft.gate = gate.as_raw_fd();
+        keep.push(draft.gate);
+    }
     keep.extend(3..draft.report_number());
     keep.extend(launch.stdio.map(|fd| fd.as_raw_fd()));
     keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));

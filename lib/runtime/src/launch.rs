@@ -17,6 +17,9 @@ use crate::plan::Plan;
 use crate::{Cgroup, Rootfs};
 
 mod hooks;
+pub(crate) mod listener;
+
+pub use listener::Listen;
 
 /// What a container is started from.
 #[derive(Debug, Clone, Copy)]
@@ -211,7 +214,7 @@ pub(crate) fn pipe(what: &'static str) -> Result<(OwnedFd, OwnedFd)> {
 
 /// What the child waits at. Not a pipe: a write to one whose reader has died would kill this process
 /// by SIGPIPE, whose action belongs to the tool.
-fn gate() -> Result<(OwnedFd, OwnedFd)> {
+pub(crate) fn gate() -> Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(|e| Error::io("make gate", e))
 }
@@ -233,12 +236,23 @@ impl Starting {
     ///
     /// # Errors
     /// Which step failed, and why; the process has been reaped.
-    pub fn release(mut self) -> Result<Process, StartError> {
-        let Some(half) = self.0.take() else {
-            return Err(Error::new(Kind::Conflict, "the process was released before").into());
-        };
+    pub fn release(self) -> Result<Process, StartError> {
+        self.release_with(&listener::nobody)
+    }
+
+    /// The same; somebody gets the listener of the filter, if the profile asks for one
+    /// (`SCMP_ACT_NOTIFY`).
+    ///
+    /// # Errors
+    /// As [`Starting::release`], and what `listen` says.
+    pub fn release_with(mut self, listen: Listen<'_>) -> Result<Process, StartError> {
+        let again = || Error::new(Kind::Conflict, "the process was released before");
+        let half = self.0.as_mut().ok_or_else(again)?;
         // If it has died, the report says why; a broken connection says nothing more.
         let _broken = send(&half.gate, &[1], SendFlags::NOSIGNAL);
+        let process = (half.pid, &half.pidfd);
+        listener::hand_over(&half.plan, &mut half.report, process, &half.gate, listen)?;
+        let half = self.0.take().ok_or_else(again)?;
         drop(half.gate);
         outcome(&half.plan, half.report, half.pid, half.pidfd)
     }

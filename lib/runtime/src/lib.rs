@@ -24,8 +24,8 @@ mod words;
 
 pub use cgroup::Cgroup;
 pub use console::Console;
-pub use exec::{ExecLaunch, exec, root_of};
-pub use launch::{Launch, Process, StartError, StartGate, Starting, plan, start};
+pub use exec::{ExecLaunch, exec, exec_with, root_of};
+pub use launch::{Launch, Listen, Process, StartError, StartGate, Starting, plan, start};
 pub use plan::Plan;
 pub use rootfs::{Overlay, Rootfs};
 pub use sys::pidfd::Exit;

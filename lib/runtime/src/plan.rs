@@ -46,6 +46,8 @@ pub struct Plan {
     pub(crate) exec: Exec<Owned>,
     /// What the user calls the program.
     pub(crate) program: String,
+    /// The filter has a listener, which the parent takes.
+    pub(crate) listens: bool,
     /// Files of hooks that are run inside.
     pub(crate) hooks: hooks::Files,
     /// Strings that `exec` and `steps` point to.
@@ -69,6 +71,8 @@ pub(crate) struct Draft {
     pub waits: bool,
     /// Where the child waits for its parent.
     pub gate: child::Fd,
+    /// The filter has a listener, which the parent takes.
+    pub listens: bool,
     /// Files of hooks that are run inside.
     pub hooks: hooks::Files,
     /// Hooks that the stub runs, as it reads them.
@@ -210,6 +214,7 @@ impl Plan {
             steps: draft.steps,
             exec: program.exec,
             program: program.name,
+            listens: draft.listens,
             hooks: draft.hooks,
             _strings: strings,
             fds: draft.fds,

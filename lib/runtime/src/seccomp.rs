@@ -26,7 +26,7 @@ use oci_spec::runtime::Arch;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
 use types::{Error, Kind, Result};
 
-use crate::plan::{invalid, unsupported};
+use crate::plan::invalid;
 use bpf::Rule;
 
 #[cfg(target_arch = "aarch64")]
@@ -48,6 +48,8 @@ pub struct Filter {
     pub flags: u32,
     /// The program.
     pub program: Vec<sock_filter>,
+    /// Some calls wait for a listener's decision.
+    pub listens: bool,
 }
 
 /// Compiles a profile.
@@ -56,15 +58,31 @@ pub struct Filter {
 /// one without; then the default. Names that an architecture does not have are skipped.
 ///
 /// # Errors
-/// `Unsupported` for what needs a listener, `Invalid` for a condition on an argument that is not there.
+/// `Invalid` for a condition on an argument that is not there, and for what a listener cannot decide about.
 pub fn compile(profile: &LinuxSeccomp) -> Result<Filter> {
-    if profile.listener_path().is_some() {
-        return Err(unsupported("seccomp listener"));
-    }
+    let listens = listens(profile)?;
     let default = action(profile.default_action(), profile.default_errno_ret())?;
     let mut parts = vec![(ARCH, native(profile, default)?)];
     parts.extend(compat(profile, default)?);
-    Ok(Filter { flags: flags(profile), program: tree::program(&parts)? })
+    Ok(Filter { flags: flags(profile, listens), program: tree::program(&parts)?, listens })
+}
+
+/// Tells whether some calls wait for a listener's decision. Every call cannot, nor `write(2)`, with which
+/// the listener is handed over: the words are runc's, which its callers know.
+fn listens(profile: &LinuxSeccomp) -> Result<bool> {
+    let notify = LinuxSeccompAction::ScmpActNotify;
+    if profile.default_action() == notify {
+        return Err(invalid("SCMP_ACT_NOTIFY cannot be used as default action"));
+    }
+    let mut asked = profile.syscalls().iter().flatten().filter(|entry| entry.action() == notify).peekable();
+    let listens = asked.peek().is_some();
+    if asked.any(|entry| entry.names().iter().any(|name| name == "write")) {
+        return Err(invalid("SCMP_ACT_NOTIFY cannot be used for the write syscall"));
+    }
+    if listens && profile.listener_path().as_ref().is_none_or(|path| path.as_os_str().is_empty()) {
+        return Err(invalid("seccomp listenerPath is not set, and SCMP_ACT_NOTIFY needs it"));
+    }
+    Ok(listens)
 }
 
 /// The program's part for this architecture.
@@ -220,7 +238,7 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
         LinuxSeccompAction::ScmpActTrace => TRACE | data,
         LinuxSeccompAction::ScmpActLog => 0x7ffc_0000,
         LinuxSeccompAction::ScmpActAllow => 0x7fff_0000,
-        LinuxSeccompAction::ScmpActNotify => return Err(unsupported("seccomp notification")),
+        LinuxSeccompAction::ScmpActNotify => 0x7fc0_0000,
     })
 }
 
@@ -235,16 +253,22 @@ fn rule(entry: &LinuxSyscall, action: u32) -> Result<Option<Rule>> {
     Ok(Some(Rule::new(args, action)))
 }
 
-fn flags(profile: &LinuxSeccomp) -> u32 {
-    profile.flags().iter().flatten().fold(0, |flags, flag| {
+/// `SECCOMP_FILTER_FLAG_*` (seccomp(2)).
+fn flags(profile: &LinuxSeccomp, listens: bool) -> u32 {
+    const NEW_LISTENER: u32 = 8;
+    const WAIT_KILLABLE: u32 = 32;
+    let asked = profile.flags().iter().flatten().fold(0, |flags, flag| {
         flags
             | match flag {
                 LinuxSeccompFilterFlag::SeccompFilterFlagLog => 2,
                 LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => 4,
-                // One thread calls; there is nobody to synchronize with, and no listener.
-                _ => 0,
+                LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => WAIT_KILLABLE,
+                // One thread calls: there is nobody to synchronize with.
+                LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 0,
             }
-    })
+    });
+    // The kernel refuses to hear of how to wait for a listener where there is none.
+    if listens { asked | NEW_LISTENER } else { asked & !WAIT_KILLABLE }
 }
 
 #[cfg(test)]

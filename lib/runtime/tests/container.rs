@@ -14,6 +14,7 @@ mod container {
     mod groups;
     mod hooks;
     mod hostile;
+    mod listener;
     mod program;
     mod races;
     mod tree;

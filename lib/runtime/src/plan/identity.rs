@@ -62,7 +62,11 @@ fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Dra
 
     let no_new = process.no_new_privileges().unwrap_or(false);
     let filter = seccomp.map(seccomp::compile).transpose()?;
-    let install = filter.map(|filter| Step::Seccomp { flags: filter.flags, filter: filter.program });
+    let install = filter.map(|filter| {
+        draft.listens = filter.listens;
+        let taken = filter.listens.then_some(draft.gate);
+        Step::Seccomp { flags: filter.flags, filter: filter.program, taken }
+    });
     draft.push(Step::Bounding(bounding));
     // The primary group too: without it, a set-group-id program could shed a group that is denied
     // something by a file's group bits (CVE-2022-2989 and its kin).

@@ -217,3 +217,26 @@ fn tables_are_sorted_as_the_search_needs_them() {
     );
     assert_eq!(x32::find("read", number("read")), Some(x32::BIT));
 }
+
+#[test]
+fn what_a_listener_decides_about_is_asked_for_in_full() {
+    let read = |text: &str| serde_json::from_str::<LinuxSeccomp>(text).unwrap();
+    let rule = |name: &str| format!(r#"[{{"names": ["{name}"], "action": "SCMP_ACT_NOTIFY"}}]"#);
+    let profile = |rest: &str| read(&format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", {rest}}}"#));
+    let asked = profile(&format!(
+        r#""listenerPath": "/a", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"], "syscalls": {}"#,
+        rule("mkdirat")
+    ));
+    let filter = compile(&asked).unwrap();
+    assert!(filter.listens);
+    assert_eq!(filter.flags, 8 | 32);
+    assert_eq!(run(&filter.program, ARCH, number("mkdirat").unwrap(), [0; 6]), 0x7fc0_0000);
+    // A listener that nothing is asked of is none, and the kernel is not told how to wait for it.
+    let idle = profile(r#""listenerPath": "/a", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]"#);
+    assert_eq!(compile(&idle).unwrap().flags, 0);
+    let refused = |profile: LinuxSeccomp| compile(&profile).unwrap_err().to_string();
+    assert!(refused(profile(&format!(r#""syscalls": {}"#, rule("mkdir")))).contains("listenerPath"));
+    let write = profile(&format!(r#""listenerPath": "/a", "syscalls": {}"#, rule("write")));
+    assert_eq!(refused(write), "SCMP_ACT_NOTIFY cannot be used for the write syscall");
+    assert!(refused(read(r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#)).contains("default action"));
+}
