@@ -21,6 +21,7 @@ mod list;
 mod look;
 mod network;
 mod oci;
+mod oci_fields;
 mod oci_hooks;
 mod pipes;
 mod probe;

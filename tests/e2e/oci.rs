@@ -95,37 +95,3 @@ fn who_shares_the_control_group_of_a_deleted_container_lives_on() {
     env.tool("ctr-oci").args(["delete", "-f", &two]).run().ok();
     env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
 }
-
-#[test]
-fn an_agent_gets_the_listener_of_the_filter_with_the_state() {
-    needs!(Root);
-    let env = Env::new();
-    bundle(&env, "/bin/busybox mkdir /dev/shm/x");
-    let path = env.dir().join("bundle/config.json");
-    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    let socket = env.dir().join("agent");
-    config["linux"]["seccomp"] = serde_json::json!({
-        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket, "listenerMetadata": "word",
-        "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_NOTIFY" }],
-    });
-    fs::write(&path, config.to_string()).unwrap();
-    let id = id(&env);
-    let run = || env.tool("ctr-oci").args(["run", "-b", "bundle", &id]).run();
-    run().status(1).stderr_has("failed to connect with seccomp agent");
-    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    // Read without a place for descriptors: the listener is closed, and the call is not known any more.
-    let agent = std::thread::spawn(move || {
-        let mut text = String::new();
-        let (mut peer, _) = listener.accept().unwrap();
-        std::io::Read::read_to_string(&mut peer, &mut text).unwrap();
-        text
-    });
-    run().status(1).stderr_has("Function not implemented");
-    let state: Value = serde_json::from_str(&agent.join().unwrap()).unwrap();
-    assert_eq!((&state["fds"][0], &state["metadata"]), (&Value::from("seccompFd"), &Value::from("word")));
-    assert_eq!(
-        (&state["state"]["id"], &state["state"]["status"]),
-        (&Value::from(id), &Value::from("creating"))
-    );
-    assert!(state["pid"].as_u64().unwrap() > 1 && state["pid"] == state["state"]["pid"], "{state}");
-}
