@@ -30,10 +30,10 @@ fn a_list_is_filtered_by_age_volume_network_port_and_status() {
         ("-l", "c"),
         ("", "c"),
     ] {
-        env.sh(&format!("ctr-ls {filter} --json | jq -r .Name | sort | xargs"))
-            .run()
-            .ok()
-            .stdout(format!("{names}\n"));
+        // The table is made of less than the records are, and must say the same.
+        for list in ["--json | jq -r .Name", "| awk 'NR > 1 { print $NF }'"] {
+            env.sh(&format!("ctr-ls {filter} {list} | sort | xargs")).run().ok().stdout(format!("{names}\n"));
+        }
     }
     for bad in ["status=up", "exited=x", "publish=http", "name=(", "label"] {
         env.sh(&format!("ctr-ls -f '{bad}'")).run().status(2).one_error(&["bad filter"]);

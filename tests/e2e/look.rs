@@ -40,10 +40,28 @@ fn a_list_is_filtered_by_name_status_label_and_image() {
         ("ancestor=tiny:1", "made"),
         ("name=nothing", ""),
     ] {
-        let line = format!("ctr-ls -a -f {filter} --json | jq -r .Name | sort | xargs");
-        env.sh(&line).run().ok().stdout(format!("{names}\n"));
+        for list in ["--json | jq -r .Name", "| awk 'NR > 1 { print $NF }'"] {
+            let line = format!("ctr-ls -a -f {filter} {list} | sort | xargs");
+            env.sh(&line).run().ok().stdout(format!("{names}\n"));
+        }
     }
     env.sh("ctr-ls -f colour=red").run().status(2).one_error(&["colour"]);
+}
+
+#[test]
+fn a_table_shows_what_changes_while_a_container_runs_and_labels_of_any_length() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox"]);
+    env.sh("ctr-run -d --name c -l long=$(printf %05000d 0) -p 8080:80 busybox sleep 60").run().ok();
+    env.sh("net-forward c 9090:90").run().ok();
+    let table = env.sh("ctr-ls -f label=long").run().ok().text();
+    assert!(table.contains("8080->80/tcp") && table.contains("9090->90/tcp"), "{table}");
+    env.sh("net-forward --rm c 8080").run().ok();
+    let table = env.sh("ctr-ls -f label=long").run().ok().text();
+    assert!(!table.contains("8080") && table.contains("9090->90/tcp"), "{table}");
+    env.sh("! grep -q brief \"$LONGSHORE_ROOT/containers/$(ctr-inspect c | jq -r .Id)/run.jsonl\"")
+        .run()
+        .ok();
 }
 
 #[test]

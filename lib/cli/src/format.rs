@@ -18,6 +18,12 @@ pub struct Format {
 }
 
 impl Format {
+    /// Whether records are printed as JSON, with all their fields.
+    #[must_use]
+    pub const fn is_json(self) -> bool {
+        self.json
+    }
+
     /// A writer to stdout in this format.
     #[must_use]
     pub fn writer<R: Record>(self) -> Writer<R> {

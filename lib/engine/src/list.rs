@@ -1,10 +1,13 @@
 //! The containers of a store, filtered and sorted.
 
+use std::collections::BTreeSet;
+
 use store::{Image, State, Status, Store};
-use types::container::{Network, Record};
+use types::container::{Brief, Network, Record};
 use types::filter::{Filters, Values};
 use types::mount::Source;
 use types::out::ctr_inspect::Container;
+use types::out::ctr_ls::Row;
 use types::port::{Forward, Proto};
 use types::{Error, Kind, Result};
 
@@ -47,8 +50,8 @@ struct Ports {
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The containers, newest first, and their ports.
-    pub containers: Vec<(Container, Vec<Forward>)>,
+    /// The containers, newest first; all of each if that was asked for.
+    pub containers: Vec<(Row, Option<Box<Container>>)>,
     /// Why some could not be looked at.
     pub errors: Vec<Error>,
 }
@@ -70,22 +73,29 @@ impl Wanted {
         Ok(Self { all: all || implied || last.is_some(), last, filters, exited, publish })
     }
 
-    /// What the record alone says, or has to be looked up only once.
-    fn record(&self, record: &Record, context: &Looked) -> bool {
+    /// Whether a filter asks for what only the whole record tells.
+    fn needs_record(&self) -> bool {
+        ["volume", "ancestor", "publish"].iter().any(|key| self.filters.has(key))
+    }
+
+    fn brief(&self, id: &str, brief: &Brief, looked: &Looked) -> bool {
         let filters = &self.filters;
-        let network = match record.network {
+        let network = match brief.network {
             Network::Bridge => "bridge",
             Network::None => "none",
             Network::Host => "host",
         };
-        filters.matches("name", &[&record.name, &format!("/{}", record.name)])
-            && filters.matches("id", &[&record.id])
-            && filters.labels(&record.labels)
+        (!filters.has("name") || filters.matches("name", &[&brief.name, &format!("/{}", brief.name)]))
+            && filters.matches("id", &[id])
+            && filters.labels(&brief.labels)
             && filters.matches("network", &[network])
-            && filters.any("volume", |wanted| uses(record, wanted))
-            && filters.any("ancestor", |wanted| context.is_ancestor(wanted, record))
-            && context.before.iter().all(|time| record.created < *time)
-            && context.since.iter().all(|time| record.created > *time)
+            && looked.before.iter().all(|time| brief.created < *time)
+            && looked.since.iter().all(|time| brief.created > *time)
+    }
+
+    fn record(&self, record: &Record, looked: &Looked) -> bool {
+        self.filters.any("volume", |wanted| uses(record, wanted))
+            && self.filters.any("ancestor", |wanted| looked.is_ancestor(wanted, record))
     }
 
     fn state(&self, state: &State) -> bool {
@@ -146,9 +156,11 @@ fn uses(record: &Record, wanted: &str) -> bool {
     })
 }
 
-/// What filters name that is not in a container's own record, looked up once.
+/// What is not in a container's own records, looked up once.
 #[derive(Debug, Default)]
 struct Looked {
+    /// The containers that host ports lead to.
+    published: BTreeSet<String>,
     before: Vec<String>,
     since: Vec<String>,
     /// The images that `ancestor` names, as far as they are here.
@@ -164,7 +176,9 @@ impl Looked {
             Err(e) if matches!(e.kind(), Kind::NotFound | Kind::Invalid) => Ok((name.to_owned(), None)),
             Err(e) => Err(e),
         };
+        let claims = store.claimed_ports(|_, _, _| true)?;
         Ok(Self {
+            published: claims.into_iter().map(|claim| claim.id).collect(),
             before: filters.values("before").map(created).collect::<Result<_>>()?,
             since: filters.values("since").map(created).collect::<Result<_>>()?,
             ancestors: filters.values("ancestor").map(image).collect::<Result<_>>()?,
@@ -179,28 +193,31 @@ impl Looked {
             image.id == record.image_id
                 || (!image.layers.is_empty() && record.layers.starts_with(&image.layers))
         });
-        let untagged = record.image.strip_suffix(":latest").unwrap_or(&record.image);
+        let untagged = types::out::ctr_ls::image(&record.image);
         built_on || wanted == record.image || wanted == untagged || record.image_id.to_string() == wanted
     }
 }
 
-/// Lists containers. Readers take no lock: one that is made or removed meanwhile is there or not.
+/// Lists containers, with all that is known of each if `whole`. Readers take no lock: one that is
+/// made or removed meanwhile is there or not.
 ///
 /// # Errors
 /// `NotFound` if a filter names a container that does not exist. A container that is damaged is
 /// among [`Found::errors`], and the others are listed.
-pub fn list(store: &Store, wanted: &Wanted) -> Result<Found> {
+pub fn list(store: &Store, wanted: &Wanted, whole: bool) -> Result<Found> {
     let looked = Looked::up(store, &wanted.filters)?;
     let mut found = Found::default();
-    for id in store.containers()? {
-        match one(store, &id, wanted, &looked) {
+    let ids = store.containers()?;
+    found.containers.reserve_exact(ids.len());
+    for id in ids {
+        match one(store, &id, wanted, &looked, whole) {
             Ok(Some(container)) => found.containers.push(container),
             Ok(None) => {}
             Err(e) if e.kind() == Kind::NotFound => {} // removed meanwhile
             Err(e) => found.errors.push(e.within(format!("look at container {:?}", types::name::short(&id)))),
         }
     }
-    found.containers.sort_by(|(a, _), (b, _)| (b.created, &b.id).cmp(&(a.created, &a.id)));
+    found.containers.sort_unstable_by(|(a, _), (b, _)| (b.created, &b.id).cmp(&(a.created, &a.id)));
     found.containers.truncate(wanted.last.unwrap_or(usize::MAX));
     Ok(found)
 }
@@ -210,17 +227,37 @@ fn one(
     id: &str,
     wanted: &Wanted,
     looked: &Looked,
-) -> Result<Option<(Container, Vec<Forward>)>> {
-    let state = store.state(id)?;
+    whole: bool,
+) -> Result<Option<(Row, Option<Box<Container>>)>> {
+    let mut state = store.state(id)?;
     if (!wanted.all && state.status != Status::Running && state.status != Status::Restarting)
         || !wanted.state(&state)
     {
         return Ok(None);
     }
-    let record = store.record(id)?;
-    if !wanted.record(&record, looked) {
+    // Most of what is listed runs, and then the record of the run says enough.
+    let copy = state.run.as_mut().and_then(|run| run.brief.take());
+    let (brief, record) = match copy {
+        Some(brief) if !whole && !wanted.needs_record() => (brief, None),
+        _ => {
+            let record = store.record(id)?;
+            (record.brief(), Some(record))
+        }
+    };
+    if !wanted.brief(id, &brief, looked) || record.as_ref().is_some_and(|r| !wanted.record(r, looked)) {
         return Ok(None);
     }
-    let (container, ports) = view::summary(store, &record, state)?;
-    Ok(wanted.ports(&ports).then_some((container, ports)))
+    let ports = match &record {
+        _ if state.status == Status::Running && looked.published.contains(id) => net::published(store, id)?,
+        Some(record) if state.status != Status::Running => record.ports.clone(),
+        _ => Vec::new(),
+    };
+    if !wanted.ports(&ports) {
+        return Ok(None);
+    }
+    let container = match record {
+        Some(record) if whole => Some(Box::new(view::summary(store, &record, state.clone(), &ports)?)),
+        _ => None,
+    };
+    Ok(Some((view::row(id, brief, state, ports)?, container)))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oci_spec::runtime::Spec;
 use store::{Status, Store};
-use types::container::{Network, Record, Run};
+use types::container::{Brief, Network, Record, Run};
 use types::mount::Source;
 use types::{Context, Error, Kind, Result};
 
@@ -196,6 +196,7 @@ fn launch(
             monitor: i32::try_from(std::process::id()).unwrap_or(0),
             restarts,
             address: link.as_ref().map(|l| l.lease.address),
+            brief: Some(record.brief()).filter(Brief::is_short),
         };
         // On record before it runs: whoever is killed now, others see it and can end it.
         let lock = store.begin_run(&id, &run).map_err(engine)?;

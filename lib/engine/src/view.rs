@@ -2,10 +2,11 @@
 
 use oci_spec::runtime::Spec;
 use store::{State, Status, Store};
-use types::container::{Network, Record};
+use types::container::{Brief, Network, Record};
 use types::out::ctr_inspect::{
     self as out, Config, ConfigDetails, Container, Details, HostConfig, NetworkSettings,
 };
+use types::out::ctr_ls::Row;
 use types::port::Forward;
 use types::restart::Restart;
 use types::time::Time;
@@ -22,7 +23,11 @@ pub fn inspect(store: &Store, id: &str) -> Result<Container> {
     let spec = spec::load(store, id)?;
     let log = store.absolute(&store.log(id));
     let restarts = state.run.as_ref().map_or(0, |run| run.restarts);
-    let (mut container, _) = summary(store, &record, state)?;
+    let ports = match state.status {
+        Status::Running => net::published(store, id)?,
+        _ => record.ports.clone(),
+    };
+    let mut container = summary(store, &record, state, &ports)?;
     container.config.details = Some(config(&record, &spec));
     container.details = Some(Details {
         host_config: host_config(&record, &spec),
@@ -39,20 +44,24 @@ pub fn inspect(store: &Store, id: &str) -> Result<Container> {
     Ok(container)
 }
 
-/// What a list shows of a container, and its ports: those that work if it runs, else those of the
-/// next start.
-pub(crate) fn summary(store: &Store, record: &Record, state: State) -> Result<(Container, Vec<Forward>)> {
-    let ports = ports(store, record, state.status)?;
-    // The tag that stands for itself is not shown, as in `docker ps` of `docker run httpd`.
-    let image = record.image.strip_suffix(":latest").unwrap_or(&record.image);
+/// What a table shows of a container.
+pub(crate) fn row(id: &str, brief: Brief, state: State, ports: Vec<Forward>) -> Result<Row> {
+    let created = made(&brief.created)?;
+    Ok(Row { id: id.to_owned(), brief, created, state: state_of(state)?, ports })
+}
+
+/// What a list shows of a container in JSON. The ports are those that work if it runs, else those
+/// of the next start.
+pub(crate) fn summary(store: &Store, record: &Record, state: State, ports: &[Forward]) -> Result<Container> {
+    let image = types::out::ctr_ls::image(&record.image);
     let (path, args) = record
         .args
         .split_first()
         .map_or((String::new(), Vec::new()), |(path, args)| (path.clone(), args.to_vec()));
-    let container = Container {
+    Ok(Container {
         id: record.id.clone(),
         name: record.name.clone(),
-        created: record.created.parse::<Time>().context("read when it was made")?,
+        created: made(&record.created)?,
         image: image.to_owned(),
         image_id: record.image_id,
         path,
@@ -61,26 +70,19 @@ pub(crate) fn summary(store: &Store, record: &Record, state: State) -> Result<(C
         mounts: vol::describe(store, &record.mounts),
         network_settings: NetworkSettings {
             ip_address: state.run.as_ref().filter(|_| is_up(state.status)).and_then(|run| run.address),
-            ports: out::ports(&ports),
+            ports: out::ports(ports),
         },
         state: state_of(state)?,
         details: None,
-    };
-    Ok((container, ports))
+    })
+}
+
+fn made(created: &str) -> Result<Time> {
+    created.parse::<Time>().context("read when it was made")
 }
 
 const fn is_up(status: Status) -> bool {
     matches!(status, Status::Running)
-}
-
-/// The ports of a container that runs are in its record too, except those that were chosen at its
-/// start for want of a number: only then is anything looked up.
-fn ports(store: &Store, record: &Record, status: Status) -> Result<Vec<Forward>> {
-    let chosen = |port: &Forward| port.host_port == 0 || port.host_port_max.is_some();
-    if is_up(status) && record.ports.iter().any(chosen) {
-        return net::published(store, &record.id);
-    }
-    Ok(record.ports.clone())
 }
 
 fn state_of(state: State) -> Result<out::State> {

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use std::time::Duration;
@@ -44,6 +45,9 @@ pub struct State {
 
 /// The two lines of a run are never longer.
 const MAX_RUN: usize = 64 << 10;
+
+/// They are nearly always shorter than this, and are read without asking for memory.
+const USUAL_RUN: usize = 4 << 10;
 
 /// A container that has no name yet: a directory in `tmp`, locked by its maker. Dropping it
 /// removes the directory; that of a killed maker is left to the next sweep.
@@ -445,9 +449,17 @@ impl RunWatch {
         if !watched {
             self.unlock()?;
         }
-        let text = crate::fs::read_small(&self.0, MAX_RUN).context("read its run record")?;
-        let text = String::from_utf8_lossy(&text);
-        let mut lines = text.lines();
+        let mut room = [MaybeUninit::uninit(); USUAL_RUN];
+        let (mut text, left) = match rustix::io::pread(&self.0, &mut room, 0) {
+            Ok((text, left)) => (&*text, left.len()),
+            Err(e) => return Err(Error::io("read its run record", e)),
+        };
+        let long;
+        if left == 0 {
+            long = crate::fs::read_small(&self.0, MAX_RUN).context("read its run record")?;
+            text = &long;
+        }
+        let mut lines = valid(text).lines();
         let run: Run = serde_json::from_str(lines.next().unwrap_or_default())
             .map_err(|e| Error::because(Kind::Corrupt, "decode its run record", e))?;
         // A second line that is cut short (a power failure) tells nothing.
@@ -465,6 +477,14 @@ impl RunWatch {
     fn unlock(&self) -> Result<()> {
         rustix::fs::flock(&self.0, FlockOperation::Unlock).map_err(|e| Error::io("unlock the run", e))
     }
+}
+
+/// As much of the beginning as is text: what is cut short may end within a character.
+fn valid(bytes: &[u8]) -> &str {
+    let whole = std::str::from_utf8(bytes);
+    whole
+        .or_else(|e| std::str::from_utf8(bytes.get(..e.valid_up_to()).unwrap_or_default()))
+        .unwrap_or_default()
 }
 
 fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {

@@ -110,6 +110,51 @@ pub enum Network {
     Host,
 }
 
+/// What a list shows of a container beside its state: the part of its [`Record`] that does not
+/// change while it runs, copied into the record of each run so that a list reads one file a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "as in Record")]
+pub struct Brief {
+    pub name: String,
+    pub created: String,
+    pub image: String,
+    pub image_id: Digest,
+    pub args: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    pub network: Network,
+}
+
+/// Bytes of text in a [`Brief`] beyond which it is left to the record itself.
+const BRIEF: usize = 4 << 10;
+
+impl Record {
+    /// What a list shows of it.
+    #[must_use]
+    pub fn brief(&self) -> Brief {
+        Brief {
+            name: self.name.clone(),
+            created: self.created.clone(),
+            image: self.image.clone(),
+            image_id: self.image_id,
+            args: self.args.clone(),
+            labels: self.labels.clone(),
+            network: self.network,
+        }
+    }
+}
+
+impl Brief {
+    /// Whether it is short enough for the record of a run: an image may have labels without end.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        let labels = self.labels.iter().flat_map(|(key, value)| [key, value]);
+        let texts = [&self.name, &self.image].into_iter().chain(&self.args).chain(labels);
+        texts.map(String::len).sum::<usize>() <= BRIEF
+    }
+}
+
 /// What was started last: the first line of `containers/ID/run.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +175,9 @@ pub struct Run {
     /// Address on the bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Ipv4Addr>,
+    /// What a list shows; absent if that is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<Brief>,
 }
 
 /// How a run ended: the second line of `containers/ID/run.jsonl`, written once by the monitor.
@@ -164,4 +212,24 @@ fn is_no_restart(policy: &Restart) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_false(b: &bool) -> bool {
     !*b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_with_labels_without_end_is_long() {
+        let brief = |label: usize| Brief {
+            name: "c".into(),
+            created: "2026-01-01T00:00:00Z".into(),
+            image: "busybox".into(),
+            image_id: Digest::from_bytes([1; 32]),
+            args: vec!["sh".into()],
+            labels: BTreeMap::from([("key".into(), "x".repeat(label))]),
+            network: Network::None,
+        };
+        assert!(brief(10).is_short());
+        assert!(!brief(BRIEF).is_short());
+    }
 }

@@ -44,11 +44,11 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         return Err(Error::new(Kind::Invalid, "option \"--size\": not supported yet").into());
     }
     let wanted = engine::Wanted::new(all, if latest { Some(1) } else { last }, &filter)?;
-    let found = engine::list(&store.open()?, &wanted)?;
+    let found = engine::list(&store.open()?, &wanted, format.is_json())?;
     let now = cli::now();
     let mut out = format.writer();
-    for (container, ports) in found.containers {
-        out.record(&Listed { container, ports, now, whole: no_trunc })?;
+    for (row, container) in found.containers {
+        out.record(&Listed { container, row, now, whole: no_trunc })?;
     }
     let exit = out.finish()?;
     let failed = !found.errors.is_empty();

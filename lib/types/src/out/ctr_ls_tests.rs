@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::super::ctr_inspect::{Config, NetworkSettings, State, ports};
+use super::super::ctr_inspect::{Config, NetworkSettings, ports};
 use super::*;
+use crate::container::Network;
 use crate::digest::Digest;
 use crate::port::Proto;
 
@@ -17,30 +18,42 @@ fn listed() -> Listed {
         container_port: 80,
         proto: Proto::Tcp,
     };
+    let brief = Brief {
+        name: "web".into(),
+        created: "2026-01-01T00:00:00Z".into(),
+        image: "httpd:latest".into(),
+        image_id: Digest::from_bytes([1; 32]),
+        args: vec!["httpd-foreground".into(), "-D".into(), "X".into()],
+        labels: BTreeMap::new(),
+        network: Network::Bridge,
+    };
+    let state = State {
+        status: Status::Running,
+        running: true,
+        pid: Some(7),
+        exit_code: None,
+        oom_killed: false,
+        error: None,
+        started_at: Some(at("2026-01-01T00:55:00Z")),
+        finished_at: None,
+    };
     let container = Container {
         id: "ab".repeat(32),
-        name: "web".into(),
-        created: at("2026-01-01T00:00:00Z"),
-        image: "httpd".into(),
-        image_id: Digest::from_bytes([1; 32]),
+        name: brief.name.clone(),
+        created: at(&brief.created),
+        image: image(&brief.image).into(),
+        image_id: brief.image_id,
         path: "httpd-foreground".into(),
         args: vec!["-D".into(), "X".into()],
-        state: State {
-            status: Status::Running,
-            running: true,
-            pid: Some(7),
-            exit_code: None,
-            oom_killed: false,
-            error: None,
-            started_at: Some(at("2026-01-01T00:55:00Z")),
-            finished_at: None,
-        },
+        state: state.clone(),
         config: Config { image: "httpd".into(), labels: BTreeMap::new(), details: None },
         mounts: vec![],
         network_settings: NetworkSettings { ip_address: None, ports: ports(&[forward]) },
         details: None,
     };
-    Listed { container, ports: vec![forward], now: at("2026-01-01T01:00:00Z"), whole: false }
+    let created = container.created;
+    let row = Row { id: container.id.clone(), brief, created, state, ports: vec![forward] };
+    Listed { container: Some(Box::new(container)), row, now: at("2026-01-01T01:00:00Z"), whole: false }
 }
 
 #[test]
@@ -68,7 +81,7 @@ fn a_row_is_dockers() {
 fn a_status_says_how_and_when() {
     let status = |change: fn(&mut State)| {
         let mut listed = listed();
-        change(&mut listed.container.state);
+        change(&mut listed.row.state);
         listed.status()
     };
     let ended = |s: &mut State| {
@@ -84,7 +97,7 @@ fn a_status_says_how_and_when() {
 #[test]
 fn a_container_that_does_not_run_shows_no_ports() {
     let mut listed = listed();
-    listed.container.state.running = false;
+    listed.row.state.running = false;
     assert_eq!(listed.cells()[5], "");
 }
 
