@@ -30,3 +30,34 @@ fn an_agent_gets_the_listener_of_the_filter_with_the_state() {
     assert_eq!((&state["state"]["id"], &state["state"]["status"]), (&json!(bundle.id()), &json!("creating")));
     assert!(state["pid"].as_u64().unwrap() > 1 && state["pid"] == state["state"]["pid"], "{state}");
 }
+
+#[test]
+fn a_program_tells_that_it_is_ready_and_a_supervisor_hears_it() {
+    needs!(Root);
+    let env = Env::new();
+    // Waits until the word has been passed on: what is read then is all that there will be.
+    let bundle = env.bundle("echo $NOTIFY_SOCKET $LISTEN_FDNAMES $LISTEN_PID; exec /bin/busybox sleep 60");
+    let host = std::os::unix::net::UnixDatagram::bind(env.dir().join("supervisor")).unwrap();
+    let with = format!("NOTIFY_SOCKET={}/supervisor", env.dir().display());
+    let id = bundle.id();
+    let state = env.sh(&format!("{with} ctr-oci create -b bundle {id} >out 2>&1 </dev/null")).run();
+    state.ok();
+    let starting = std::thread::scope(|scope| {
+        let start = scope.spawn(|| env.sh(&format!("{with} ctr-oci start {id}")).run().ok().took());
+        bundle.until("running");
+        let say = "import socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); \
+            s.sendto(bytes([10]).join([b'STATUS=x', b'READY=1']), 'notify.sock')";
+        env.sh(&format!("cd \"$LONGSHORE_RUN/oci/{id}/notify\" && python3 -c \"{say}\"")).run().ok();
+        let mut buffer = [0; 100];
+        let length = host.recv(&mut buffer).unwrap();
+        let said = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        assert!(said.starts_with("MAINPID=") && said.ends_with("\nREADY=1"), "{said:?}");
+        let length = host.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"BARRIER=1");
+        start.join().unwrap()
+    });
+    assert!(starting < std::time::Duration::from_secs(30));
+    bundle.oci(&["delete", "-f"]).run().ok();
+    let out = std::fs::read_to_string(env.dir().join("out")).unwrap();
+    assert_eq!(out, "/run/notify/notify.sock\n");
+}

@@ -23,7 +23,7 @@ pub use exit::{Exit, explain, main, main_own, main_run, report, tool_name};
 pub use format::{Format, Writer, json};
 pub use interrupt::Interrupt;
 pub use logs::{LogPrinter, Tail, moment, tail};
-pub use oci::{listen_fds, oci_root};
+pub use oci::{listen_fds, listen_names, notify_socket, oci_root};
 pub use operands::{Operands, one};
 pub use store_args::StoreArgs;
 /// The time of day, for tools that print ages.

@@ -18,3 +18,15 @@ pub fn listen_fds() -> u32 {
     let for_us = number("LISTEN_PID").is_none_or(|pid| pid == std::process::id());
     number("LISTEN_FDS").filter(|_| for_us).unwrap_or(0)
 }
+
+/// The names of those descriptors, if they have some.
+#[must_use]
+pub fn listen_names() -> Option<String> {
+    std::env::var("LISTEN_FDNAMES").ok().filter(|_| listen_fds() > 0)
+}
+
+/// Whom to tell that a program is ready (sd_notify(3)).
+#[must_use]
+pub fn notify_socket() -> Option<PathBuf> {
+    std::env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
+}

@@ -36,6 +36,10 @@ pub struct Options<'a> {
     pub preserve_fds: u32,
     /// The same for socket activation (`LISTEN_FDS`); they come first.
     pub listen_fds: u32,
+    /// Their names (`LISTEN_FDNAMES`).
+    pub listen_names: Option<&'a str>,
+    /// Whom to tell that the program is ready (`NOTIFY_SOCKET`).
+    pub notify_socket: Option<&'a Path>,
     /// Do not pivot into the root.
     pub no_pivot: bool,
     /// Stay in the caller's session keyring.

@@ -18,6 +18,9 @@ pub fn complete(bundle: &mut Bundle, options: &Options<'_>) -> Result<()> {
         // Its first process is process 1 of its namespace (sd_listen_fds(3)).
         add(process, "LISTEN_FDS", &options.listen_fds.to_string());
         add(process, "LISTEN_PID", "1");
+        if let Some(names) = options.listen_names {
+            add(process, "LISTEN_FDNAMES", names);
+        }
     }
     if !has(process, "HOME") {
         let home = home_in(&rootfs, process)?;

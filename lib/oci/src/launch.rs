@@ -12,10 +12,11 @@ use crate::bundle::Bundle;
 use crate::console::{self, Terminal};
 use crate::create::Options;
 use crate::gate::Gate;
+use crate::notify::Notify;
 use crate::record::{CONFIG, FORMAT, Record};
 use crate::root::{Container, Root};
 use crate::status::Status;
-use crate::{environment, groups, hooks, listener, pid_file, stdio};
+use crate::{environment, groups, hooks, listener, notify, pid_file, stdio};
 
 /// A container whose first process is there.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct Launched {
     pub spec: Spec,
     /// A terminal that is to be relayed.
     pub master: Option<OwnedFd>,
+    /// What is to be told when the program is ready.
+    pub notify: Option<Notify>,
 }
 
 /// How far the first process goes.
@@ -55,14 +58,17 @@ pub fn launch(
         let record = record(options, &bundle);
         container.write_new(CONFIG, &bundle.text)?;
         container.save(&record)?;
+        if options.notify_socket.is_some() {
+            notify::prepare(&container, &mut bundle)?;
+        }
         let made = groups::make(options, &bundle.spec)?;
         let cgroup = cgroup.insert(made);
         begin(&container, options, &bundle, cgroup, terminal, goal, record, preserve_fds)
     })();
     drop(lock);
     match begun {
-        Ok((record, process, master)) => {
-            Ok(Launched { container, record, process, spec: bundle.spec, master })
+        Ok((record, process, master, notify)) => {
+            Ok(Launched { container, record, process, spec: bundle.spec, master, notify })
         }
         Err(e) => {
             // The reason for the failure is the one to tell; what could not be removed is found by delete.
@@ -101,11 +107,13 @@ fn begin(
     goal: Goal,
     mut record: Record,
     preserve_fds: u32,
-) -> Result<(Record, Process, Option<OwnedFd>), StartError> {
+) -> Result<(Record, Process, Option<OwnedFd>, Option<Notify>), StartError> {
     record.cgroup = Some(cgroup.saved());
     let rootfs = root_of(&bundle.rootfs)?;
     let console = if terminal.is_wanted() { Some(Console::new(size(&bundle.spec))?) } else { None };
     let gate = if goal == Goal::Gate { Some(Gate::make(container)?) } else { None };
+    let notify = options.notify_socket.filter(|_| goal == Goal::Program);
+    let notify = notify.map(|socket| Notify::bind(container, socket)).transpose()?.flatten();
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let stdio = match &console {
         Some(console) => [console.slave(); 3],
@@ -143,7 +151,7 @@ fn begin(
         pid_file::write(path, record.pid)?;
     }
     let relay = matches!(terminal, Terminal::Relay);
-    Ok((record, process, console.filter(|_| relay).map(Console::into_master)))
+    Ok((record, process, console.filter(|_| relay).map(Console::into_master), notify))
 }
 
 fn size(spec: &Spec) -> Option<Size> {

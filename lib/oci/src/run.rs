@@ -8,7 +8,7 @@ use crate::console::Terminal;
 use crate::create::Options;
 use crate::launch::{Goal, Launched, launch};
 use crate::signals::Signals;
-use crate::{Root, delete, hooks, relay};
+use crate::{Root, delete, hooks, kill, relay};
 
 /// What becomes of a container whose program has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,29 @@ pub fn run(root: &Root, options: &Options<'_>, how: &Run) -> Result<(Option<Exit
     if launched.record.poststart {
         hooks::after_start(&launched.record, &launched.spec)?;
     }
-    let Some(signals) = signals else { return Ok((None, Vec::new())) };
+    let Some(signals) = signals else {
+        if let Some(notify) = &launched.notify {
+            notify.relay(&kill::first(&launched.record)?, Some(launched.record.pid))?;
+        }
+        return Ok((None, Vec::new()));
+    };
     if how.subreaper && !launched.record.own_pids {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|e| Error::io("become subreaper", e))?;
     }
-    let Launched { container, record, process, master, .. } = launched;
-    let exit = relay::follow(&process, &signals, master)?;
+    let Launched { container, record, process, master, notify, .. } = launched;
+    let program = notify.as_ref().map(|_| kill::first(&record)).transpose()?;
+    let (exit, told) = std::thread::scope(|scope| {
+        // It ends with the program.
+        let told =
+            notify.zip(program).map(|(notify, program)| scope.spawn(move || notify.relay(&program, None)));
+        let exit = relay::follow(&process, &signals, master);
+        (exit, told.and_then(|told| told.join().ok()))
+    });
+    let exit = exit?;
+    if let Some(told) = told {
+        told?;
+    }
     let complaints = match how.keep {
         Keep::No => delete::destroy(&container, &record)?,
         Keep::Yes => Vec::new(),

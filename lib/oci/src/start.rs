@@ -1,18 +1,22 @@
 //! Start: the program of a container that was created.
 
+use std::path::Path;
+
 use types::{Error, Kind, Result};
 
+use crate::notify::Notify;
 use crate::record::Record;
 use crate::status::{self, Status};
-use crate::{Container, Root, gate, hooks};
+use crate::{Container, Root, gate, hooks, kill};
 
-/// Lets the first process execute its program, and returns when it runs.
+/// Lets the first process execute its program, and returns when it runs; with a supervisor to notify, when the
+/// program says that it is ready, or has ended.
 ///
 /// # Errors
 /// `Conflict` if it is not waiting for that; what kept the program from being executed.
-pub fn start(root: &Root, id: &str) -> Result<()> {
+pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<()> {
     let container = root.container(id)?;
-    let _lock = container.lock()?;
+    let lock = container.lock()?;
     let record = container.record()?;
     let conflict = |what: String| Err(Error::new(Kind::Conflict, what));
     match status::of(&container, &record)? {
@@ -21,11 +25,17 @@ pub fn start(root: &Root, id: &str) -> Result<()> {
         Status::Running => return conflict("cannot start an already running container".into()),
         other => return conflict(format!("cannot start a container in the {other} state")),
     }
+    let notify = supervisor.map(|socket| Notify::bind(&container, socket)).transpose()?.flatten();
+    let program = notify.as_ref().map(|_| kill::first(&record)).transpose()?;
     if let Err((step, errno)) = gate::open(&container)? {
         return Err(not_started(&container, &record, step, errno));
     }
     if record.poststart {
         hooks::after_start(&record, &container.config()?)?;
+    }
+    drop(lock);
+    if let Some((notify, program)) = notify.zip(program) {
+        notify.relay(&program, Some(record.pid))?;
     }
     Ok(())
 }

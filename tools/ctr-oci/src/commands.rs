@@ -37,7 +37,7 @@ pub struct DeleteArgs {
 
 pub fn start(root: &oci::Root, id: &str, log: &Log) -> anyhow::Result<ExitCode> {
     log.debug(&format!("start container {id:?}"));
-    oci::start(root, id)?;
+    oci::start(root, id, cli::notify_socket().as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

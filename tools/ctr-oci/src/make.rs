@@ -33,6 +33,10 @@ pub struct MakeArgs {
     /// Pass N descriptors on, from 3
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     preserve_fds: u32,
+    #[arg(skip = cli::listen_names())]
+    listen_names: Option<String>,
+    #[arg(skip = cli::notify_socket())]
+    notify_socket: Option<PathBuf>,
     /// Container
     #[arg(value_name = "ID")]
     id: String,
@@ -76,6 +80,8 @@ impl MakeArgs {
             console_socket: self.console_socket.as_deref(),
             preserve_fds: self.preserve_fds,
             listen_fds: cli::listen_fds(),
+            listen_names: self.listen_names.as_deref(),
+            notify_socket: self.notify_socket.as_deref(),
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             manager: global.manager()?,
