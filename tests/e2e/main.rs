@@ -13,6 +13,7 @@ macro_rules! needs {
 
 mod bad_input;
 mod crash;
+mod cve_exec;
 mod examples;
 mod exec;
 mod filters;

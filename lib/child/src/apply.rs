@@ -103,7 +103,6 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::Setns { fd, flags } => call::setns(*fd, *flags),
         Op::Unshare(flags) => call::unshare(*flags),
         Op::NewSession => call::setsid(),
-        Op::DieWithParent => call::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0),
         Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Op::OomScore(value) => write_own(c"/proc/self/oom_score_adj", value.as_ref()),
         Op::TimeOffsets(value) => write_own(c"/proc/self/timens_offsets", value.as_ref()),

@@ -71,6 +71,16 @@ impl Failure {
     /// The step of a failure of the first hook that the stub runs; the others follow.
     pub const HOOKS: u32 = 0xffff_0000;
 
+    /// The step of the record that a process writes, with errno 0, which was born in another pid
+    /// namespace (`stub/born.rs`): its credentials tell who it is.
+    pub const BORN: u32 = u32::MAX - 3;
+
+    /// The step of a birth that failed.
+    pub const ENTER: u32 = u32::MAX - 4;
+
+    /// The step of a terminal that could not be taken after it.
+    pub const TERMINAL: u32 = u32::MAX - 5;
+
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;
 

@@ -34,9 +34,6 @@ pub enum Op<P: Prepared> {
     TimeOffsets(P::Text),
     /// `setsid(2)`.
     NewSession,
-    /// Is killed when the process that cloned it ends (`PR_SET_PDEATHSIG`). After the last change
-    /// of user, which would take it back.
-    DieWithParent,
     /// Hides this process from `ptrace` and `/proc/PID/fd` until it execs.
     NotDumpable,
     /// Writes the text to our own `oom_score_adj` through the host's `/proc`.

@@ -19,30 +19,24 @@ mod this {
     pub const KILL: usize = 62;
     pub const FCNTL: usize = 72;
     pub const SETPGID: usize = 109;
+    pub const SETSID: usize = 112;
     pub const RT_SIGTIMEDWAIT: usize = 128;
     pub const PRCTL: usize = 157;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
     pub const DUP3: usize = 292;
-    const CLONE: usize = 56;
+    pub const CLONE: usize = 56;
 
     /// # Safety
     /// As the system call with these arguments.
-    pub unsafe fn call4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    pub unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
         let result;
         // SAFETY: the caller's; the kernel clobbers rcx and r11 only.
         unsafe {
             asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
-                in("r8") 0usize, lateout("rcx") _, lateout("r11") _, options(nostack));
+                in("r8") e, lateout("rcx") _, lateout("r11") _, options(nostack));
         }
         result
-    }
-
-    /// # Safety
-    /// As `fork(2)`.
-    pub unsafe fn fork(signal: usize) -> isize {
-        // SAFETY: no flags, no stack, no pointers.
-        unsafe { call4(CLONE, signal, 0, 0, 0) }
     }
 }
 
@@ -65,33 +59,41 @@ mod this {
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
     pub const SETPGID: usize = 154;
+    pub const SETSID: usize = 157;
     pub const PRCTL: usize = 167;
     pub const GETPID: usize = 172;
     pub const EXECVE: usize = 221;
     pub const WAIT4: usize = 260;
-    const CLONE: usize = 220;
+    pub const CLONE: usize = 220;
 
     /// # Safety
     /// As the system call with these arguments.
-    pub unsafe fn call4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    pub unsafe fn call5(number: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
         let result;
         // SAFETY: the caller's.
         unsafe {
             asm!("svc #0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c, in("x3") d,
-                in("x4") 0usize, options(nostack));
+                in("x4") e, options(nostack));
         }
         result
-    }
-
-    /// # Safety
-    /// As `fork(2)`.
-    pub unsafe fn fork(signal: usize) -> isize {
-        // SAFETY: no flags, no stack, no pointers.
-        unsafe { call4(CLONE, signal, 0, 0, 0) }
     }
 }
 
 pub use this::*;
+
+/// # Safety
+/// As `clone(2)` without a new stack and without pointers, such as `fork(2)`.
+pub unsafe fn clone(flags: usize, unused: usize) -> isize {
+    // SAFETY: the caller's.
+    unsafe { call5(CLONE, flags, 0, 0, 0, unused) }
+}
+
+/// # Safety
+/// As the system call with these arguments.
+pub unsafe fn call4(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
+    // SAFETY: the caller's.
+    unsafe { call5(number, a, b, c, d, 0) }
+}
 
 /// # Safety
 /// As the system call with these arguments.

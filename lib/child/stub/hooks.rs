@@ -9,7 +9,8 @@ use core::ffi::c_char;
 use core::ptr::null;
 
 use crate::arch::{self, call1, call3, call4};
-use crate::{EINTR, SIGCHLD, WNOHANG, digits, exit, mask, tell};
+use crate::wish::digits;
+use crate::{EINTR, SIGCHLD, WNOHANG, exit, mask, tell};
 
 /// The step of a failure of the first hook.
 const FIRST: u32 = 0xffff_0000;
@@ -28,7 +29,7 @@ pub fn run(mut at: *mut *const c_char, input: usize, output: usize) -> *const *c
         let argv = list(&mut at, arguments);
         let envp = list(&mut at, variables);
         // SAFETY: clone without a new stack and without shared memory: fork(2).
-        let child = unsafe { arch::fork(SIGCHLD) };
+        let child = unsafe { arch::clone(SIGCHLD, 0) };
         if child == 0 {
             fail(step, become_hook(path, argv, envp, [input, output]));
         }

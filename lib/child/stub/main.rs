@@ -14,18 +14,25 @@
 //! ready, waits for one byte from the next descriptor (6), and reports from there on to the one behind
 //! that (7). With an `h` it runs hooks before the program (`hooks.rs`), which precede it in the arguments;
 //! they read the third descriptor behind the report pipe (8) and write to the fourth. It waits here and not before, because a process that is a few pages of ours and whose file
-//! belongs to nobody may be seen by anybody for any time. No allocator, no C library; linked static, at a fixed address.
+//! belongs to nobody may be seen by anybody for any time.
+//!
+//! A `b` has it born in the pid namespace that children of this process belong to: see `born.rs`.
+//! No allocator, no C library; linked static, at a fixed address.
 #![no_std]
 #![no_main]
 
 mod arch;
+mod born;
 mod hooks;
+mod wish;
 
 use core::ffi::c_char;
 use core::ptr::{addr_of_mut, null};
 
 use arch::{call1, call3, call4};
+use wish::Wish;
 
+/// As in `child::Failure`.
 const READY: u32 = u32::MAX - 1;
 const ENOENT: isize = 2;
 const EINTR: isize = 4;
@@ -70,17 +77,20 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     }
     // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
     let (mode, mut program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
-    let Mode { report: number, waits, hooks } = read_mode(mode);
+    let wish = Wish::read(mode);
     // SAFETY: there is one thread.
-    unsafe { REPORT = number };
-    close_at_exec(number);
-    if waits {
-        wait_for_start(number + 1, number + 2);
+    unsafe { REPORT = wish.report };
+    close_at_exec(wish.report);
+    if let Some(birth) = wish.born {
+        birth.happen();
     }
-    if hooks {
-        close_at_exec(number + 3);
-        close_at_exec(number + 4);
-        program = hooks::run(program.cast_mut(), number + 3, number + 4);
+    if wish.waits {
+        wait_for_start(wish.report + 1, wish.report + 2);
+    }
+    if wish.hooks {
+        close_at_exec(wish.report + 3);
+        close_at_exec(wish.report + 4);
+        program = hooks::run(program.cast_mut(), wish.report + 3, wish.report + 4);
     }
     // SAFETY: the first two bytes of a string that has at least one and a NUL.
     let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
@@ -118,43 +128,6 @@ fn wait_for_start(go: usize, report_to: usize) {
     }
 }
 
-/// What the first argument says.
-struct Mode {
-    report: usize,
-    waits: bool,
-    hooks: bool,
-}
-
-/// Reads the number behind the two bytes of the mode, 3 if there is none, and the letters behind that.
-fn read_mode(mode: *const c_char) -> Mode {
-    // SAFETY: the mode has two bytes and ends with a NUL, where both stop at the latest.
-    let byte = |at: usize| unsafe { *mode.cast::<u8>().wrapping_add(at) };
-    let (number, mut at) = digits(mode, 2);
-    let mut read = Mode { report: if at == 2 { 3 } else { number }, waits: false, hooks: false };
-    loop {
-        match byte(at) {
-            b'w' => read.waits = true,
-            b'h' => read.hooks = true,
-            _ => return read,
-        }
-        at += 1;
-    }
-}
-
-/// The number that begins at this place of a string, and where it ends.
-fn digits(text: *const c_char, mut at: usize) -> (usize, usize) {
-    let mut number = 0usize;
-    loop {
-        // SAFETY: stops at the first byte that is no digit, at the latest at the NUL.
-        let digit = unsafe { *text.cast::<u8>().wrapping_add(at) };
-        if !digit.is_ascii_digit() {
-            return (number, at);
-        }
-        number = number.wrapping_mul(10).wrapping_add(usize::from(digit - b'0'));
-        at += 1;
-    }
-}
-
 /// Starts the program as a child and stays.
 fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
     const PR_SET_NAME: usize = 15;
@@ -164,7 +137,7 @@ fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
     // SAFETY: reads a string that ends with a NUL; a refusal changes a name only.
     unsafe { call3(arch::PRCTL, PR_SET_NAME, c"longshore-init".as_ptr().addr(), 0) };
     // SAFETY: clone without a new stack and without shared memory: fork(2).
-    let child = unsafe { arch::fork(SIGCHLD) };
+    let child = unsafe { arch::clone(SIGCHLD, 0) };
     if child == 0 {
         // Its own group, in the foreground if there is a terminal: Ctrl-C is for it.
         // SAFETY: integers.
@@ -259,9 +232,13 @@ fn execute(path: *const c_char, argv: *const *const c_char, envp: *const *const 
 
 /// Eight bytes: the step (the exec, by convention the largest number) and the errno.
 fn report(errno: isize) -> ! {
+    fail(u32::MAX, errno)
+}
+
+fn fail(step: u32, errno: isize) -> ! {
     // If nobody listens any more, the status still tells; SIGPIPE would replace it.
     mask(&u64::MAX);
-    tell(u32::MAX, errno as u32);
+    tell(step, errno as u32);
     exit(if errno == ENOENT || errno == ENOTDIR { 127 } else { 126 })
 }
 

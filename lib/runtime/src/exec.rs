@@ -4,10 +4,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use oci_spec::runtime::{LinuxSeccomp, Process as Config};
 use rustix::fs::{Mode, OFlags};
-use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use types::{Error, Kind, Result};
 
 use crate::Cgroup;
+use crate::born::{Birth, Report};
 use crate::console::Console;
 use crate::launch::listener::hand_over;
 use crate::launch::{self, Listen, Process, StartError};
@@ -59,9 +59,13 @@ impl<'a> ExecLaunch<'a> {
     }
 }
 
-/// Namespaces that the new process enters by itself. The pid namespace is entered by being born in it.
-const ENTERED: i32 =
-    libc::CLONE_NEWNS | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;
+/// Namespaces that are entered. That of pids concerns children only: see [`crate::born`].
+const ENTERED: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWPID;
 
 /// Runs a program in a container and returns once it runs.
 ///
@@ -78,7 +82,7 @@ pub fn exec(launch: &ExecLaunch<'_>) -> Result<Process, StartError> {
 /// As [`exec`], and what `listen` says.
 pub fn exec_with(launch: &ExecLaunch<'_>, listen: Listen<'_>) -> Result<Process, StartError> {
     let pidfd = pidfd(launch.pid, launch.start_time)?;
-    let (report, report_child) = launch::pipe("report")?;
+    let (report, report_child) = Report::new()?;
     let gate = launch.seccomp.and_then(|profile| profile.listener_path().as_ref());
     let gate = gate.map(|_| launch::gate()).transpose()?;
     let plan = plan(launch, &pidfd, report_child.as_fd(), gate.as_ref().map(|(child, _)| child.as_fd()))?;
@@ -86,25 +90,17 @@ pub fn exec_with(launch: &ExecLaunch<'_>, listen: Listen<'_>) -> Result<Process,
         console.give_to(launch.process.user().uid())?;
     }
     let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
-    // From its first moment it is visible to processes of the container; until it execs, none of them
-    // may look at its memory and descriptors (CVE-2016-9962).
-    let hidden = Hidden::new()?;
-    let inside = BornIn::new(&pidfd)?;
-    let cloned = launch::clone(&plan, cgroup, &report_child, &[]);
-    inside.back()?;
+    let before = launch::clone(&plan, cgroup, &report_child, &[])?;
     drop(report_child);
-    let (pid, process) = cloned.map_err(ended)?;
-    let mut report = report.into();
     if let Some((_, gate)) = &gate {
-        hand_over(&plan, &mut report, (pid, &process), gate, listen).inspect_err(|_| {
+        let next = || Ok(report.next()?.map(|(record, _)| record));
+        hand_over(&plan, next, (before.0, &before.1), gate, listen).inspect_err(|_| {
             // It may have ended by itself; in both cases it is reaped.
-            let _gone = process.signal(libc::SIGKILL);
-            let _status = process.wait();
+            let _gone = before.1.signal(libc::SIGKILL);
+            let _status = before.1.wait();
         })?;
     }
-    let outcome = launch::outcome(&plan, report, pid, process);
-    drop(hidden);
-    outcome
+    report.outcome(&plan, &before.1)
 }
 
 /// Opens the first process, if it is still the one that was meant.
@@ -113,11 +109,6 @@ fn pidfd(pid: i32, start_time: u64) -> Result<OwnedFd> {
         Some(libc::ESRCH) => Error::new(Kind::Conflict, "the container is not running"),
         _ => Error::io("open the container's process", e),
     })
-}
-
-/// The kernel refuses to clone into a pid namespace whose first process has ended with ENOMEM.
-fn ended(error: Error) -> Error {
-    error.hint("the container may just have ended")
 }
 
 /// Opens the root directory of a running container, to look up users in.
@@ -153,6 +144,8 @@ fn plan(
     keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));
     let closing = draft.steps.len();
     draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
+    // In a container that shares our pid namespace others may see it from now on.
+    draft.push(Step::NotDumpable);
     draft.push(Step::ResetSignals);
     if let Some(score) = process.oom_score_adj() {
         draft.push(Step::OomScore(text(&score.to_string())?));
@@ -161,12 +154,12 @@ fn plan(
     draft.push(Step::NewSession);
     let flags = ENTERED | if other_time(launch.pid) { NEWTIME } else { 0 };
     draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags });
-    let ends = identity::Ends { stdio: launch.stdio, terminal: launch.console.is_some(), report };
+    let birth = Birth::new(launch.console.is_some(), launch.dies_with_caller)?;
+    draft.born = Some(birth);
+    let ends = identity::Ends { stdio: launch.stdio, terminal: false, report };
     let last = identity::plan(process, launch.seccomp, &ends, &mut draft)?;
     draft.steps.extend(last);
-    if launch.dies_with_caller {
-        draft.push(Step::DieWithParent);
-    }
+    birth.admit(&mut draft.steps)?;
     let mut plan = Plan::finish(0, draft, process, false)?;
     keep.extend(plan.fds());
     plan.steps.insert(closing, Step::Close(all_but(keep)));
@@ -193,52 +186,6 @@ fn all_but(mut keep: Vec<RawFd>) -> Vec<(u32, u32)> {
     }
     ranges.push((next, u32::MAX));
     ranges
-}
-
-/// While it lives, children of this process are born in another pid namespace.
-struct BornIn {
-    own: OwnedFd,
-}
-
-impl BornIn {
-    fn new(pidfd: &OwnedFd) -> Result<Self> {
-        let path = "/proc/self/ns/pid";
-        let own = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|e| Error::io(format!("open {path:?}"), e))?;
-        let pid = ThreadNameSpaceType::PROCESS_ID;
-        move_into_thread_name_spaces(pidfd.as_fd(), pid).map_err(|e| match e {
-            rustix::io::Errno::SRCH => Error::new(Kind::Conflict, "the container is not running"),
-            e => Error::io("enter the container's pid namespace", e),
-        })?;
-        Ok(Self { own })
-    }
-
-    fn back(self) -> Result<()> {
-        move_into_thread_name_spaces(self.own.as_fd(), ThreadNameSpaceType::PROCESS_ID)
-            .map_err(|e| Error::io("return to our own pid namespace", e))
-    }
-}
-
-/// While it lives, this process and its children cannot be looked into.
-struct Hidden {
-    before: rustix::process::DumpableBehavior,
-}
-
-impl Hidden {
-    fn new() -> Result<Self> {
-        use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
-        let failed = |e| Error::io("hide this process", e);
-        let before = dumpable_behavior().map_err(failed)?;
-        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed)?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        // Staying hidden does no harm.
-        let _hidden = rustix::process::set_dumpable_behavior(self.before);
-    }
 }
 
 #[cfg(test)]

@@ -251,7 +251,7 @@ impl Starting {
         // If it has died, the report says why; a broken connection says nothing more.
         let _broken = send(&half.gate, &[1], SendFlags::NOSIGNAL);
         let process = (half.pid, &half.pidfd);
-        listener::hand_over(&half.plan, &mut half.report, process, &half.gate, listen)?;
+        listener::hand_over(&half.plan, || next_record(&mut half.report), process, &half.gate, listen)?;
         let half = self.0.take().ok_or_else(again)?;
         drop(half.gate);
         outcome(&half.plan, half.report, half.pid, half.pidfd)
@@ -287,7 +287,7 @@ fn next_record(report: &mut File) -> Result<Option<Failure>> {
 
 impl Plan {
     /// A step that has failed, as an error; reaps the process.
-    fn failed(&self, failure: Failure, process: &Pidfd) -> StartError {
+    pub(crate) fn failed(&self, failure: Failure, process: &Pidfd) -> StartError {
         // The verdict is the report; the process only has to be reaped.
         let _status = process.wait();
         let step = usize::try_from(failure.step).unwrap_or(usize::MAX);
@@ -313,6 +313,10 @@ impl Plan {
 }
 
 impl Process {
+    pub(crate) const fn new(pid: i32, pidfd: Pidfd) -> Self {
+        Self { pid, pidfd }
+    }
+
     /// Its number in our pid namespace.
     #[must_use]
     pub const fn pid(&self) -> i32 {

@@ -21,6 +21,7 @@ use child::{Exec, Op, Prepared};
 use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
 use types::{Error, Kind, Result};
 
+use crate::born::Birth;
 use crate::launch::{Launch, StartGate};
 
 /// Strings and lists of a plan are owned by it.
@@ -79,6 +80,8 @@ pub(crate) struct Draft {
     pub start_hooks: Vec<String>,
     /// Strings that steps point to.
     pub strings: Vec<CString>,
+    /// The stub has the program born in another pid namespace.
+    pub born: Option<Birth>,
 }
 
 impl Draft {

@@ -7,6 +7,7 @@
 
 #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, reason = "checked on every architecture"))]
 mod aarch64;
+mod admit;
 mod bpf;
 mod default;
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,7 @@ mod x32;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "checked on every architecture"))]
 mod x86_64;
 
+pub(crate) use admit::admit;
 pub use default::profile;
 
 use libc::sock_filter;

@@ -55,7 +55,6 @@ fn describe(step: &Step) -> String {
         Op::TimeOffsets(_) => "set clock offsets".into(),
         Op::Unshare(_) => "make namespaces".into(),
         Op::NewSession => "start session".into(),
-        Op::DieWithParent => "tie it to this process".into(),
         Op::NotDumpable => "hide process".into(),
         Op::OomScore(value) => format!("set OOM score to {:?}", text(value)),
         Op::Propagation(_) => "make mounts private".into(),

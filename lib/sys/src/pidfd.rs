@@ -103,6 +103,19 @@ impl Pidfd {
         }
     }
 
+    /// Tells whether it is a child of ours that was not reaped yet.
+    ///
+    /// # Errors
+    /// The kernel's reason.
+    pub fn is_child(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::PidFd(self.0.as_fd()), options) {
+            Ok(_) => Ok(true),
+            Err(rustix::io::Errno::CHILD) => Ok(false),
+            Err(err) => Err(err.into()),
+        }
+    }
+
     /// Reaps a child of ours if it has ended.
     ///
     /// # Errors

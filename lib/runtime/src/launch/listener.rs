@@ -1,6 +1,5 @@
 //! The listener of a filter: taken from the child, for somebody who decides about its calls.
 
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
 use child::Failure;
@@ -9,7 +8,7 @@ use rustix::process::{PidfdGetfdFlags, pidfd_getfd};
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
-use super::{StartError, next_record};
+use super::StartError;
 use crate::plan::{Plan, unsupported};
 
 /// Gets the listener of the process with this number, and sees to it that somebody listens.
@@ -23,7 +22,7 @@ pub fn nobody(_: i32, _: OwnedFd) -> Result<()> {
 /// Takes the listener when the child tells of it, and lets the child go on when somebody has it.
 pub fn hand_over(
     plan: &Plan,
-    report: &mut File,
+    next: impl FnOnce() -> Result<Option<Failure>>,
     (pid, pidfd): (i32, &Pidfd),
     gate: &OwnedFd,
     listen: Listen<'_>,
@@ -31,7 +30,7 @@ pub fn hand_over(
     if !plan.listens {
         return Ok(());
     }
-    let number = match next_record(report)? {
+    let number = match next()? {
         Some(Failure { step: Failure::LISTENER, errno: number }) => number,
         Some(failure) => return Err(plan.failed(failure, pidfd)),
         None => return Err(Error::new(Kind::Io, "the process has ended without a report").into()),

@@ -32,17 +32,7 @@ pub fn program(process: &Process, init: bool, draft: &Draft) -> Result<Program> 
     let name = args.first().ok_or_else(|| invalid("there is no program to run"))?;
     let env = process.env().as_deref().unwrap_or_default();
     let mut strings = Vec::with_capacity(args.len() + env.len() + 2);
-    let mut mode = if init { "--" } else { "-e" }.to_owned();
-    match draft.report_number() {
-        3 if !draft.waits && draft.start_hooks.is_empty() => {}
-        report => mode += &report.to_string(),
-    }
-    if draft.waits {
-        mode.push('w');
-    }
-    if !draft.start_hooks.is_empty() {
-        mode.push('h');
-    }
+    let mode = mode(init, draft);
     let before = [INIT, &mode].into_iter().chain(draft.start_hooks.iter().map(String::as_str));
     let argv = pointers(before.chain(args.iter().map(String::as_str)), &mut strings)?;
     let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
@@ -51,6 +41,31 @@ pub fn program(process: &Process, init: bool, draft: &Draft) -> Result<Program> 
     })?;
     let exec = Exec { stub: stub.as_raw_fd(), argv, envp };
     Ok(Program { exec, name: name.clone(), strings, stub })
+}
+
+/// The stub's first argument: what it is to do, and where it finds what it needs (`stub/main.rs`).
+fn mode(init: bool, draft: &Draft) -> String {
+    let mut mode = if init { "--" } else { "-e" }.to_owned();
+    if draft.report_number() != 3 {
+        mode += &draft.report_number().to_string();
+    }
+    if draft.waits {
+        mode.push('w');
+    }
+    if !draft.start_hooks.is_empty() {
+        mode.push('h');
+    }
+    if let Some(birth) = &draft.born {
+        mode.push('b');
+        if birth.terminal {
+            mode.push('t');
+        }
+        if birth.dies_with_caller {
+            mode.push('d');
+        }
+        mode += &format!("n{:016x}", birth.word);
+    }
+    mode
 }
 
 /// The files that the stub will try, in its order.

@@ -240,3 +240,41 @@ fn what_a_listener_decides_about_is_asked_for_in_full() {
     assert_eq!(refused(write), "SCMP_ACT_NOTIFY cannot be used for the write syscall");
     assert!(refused(read(r#"{"defaultAction": "SCMP_ACT_NOTIFY"}"#)).contains("default action"));
 }
+
+#[test]
+fn the_stub_may_what_it_has_to_do_and_nobody_else() {
+    const WORD: u64 = 0x8123_4567_89ab_cdef;
+    let closed = of_user(LinuxSeccompAction::ScmpActErrno, LinuxSeccompAction::ScmpActAllow, "read");
+    let mut program = compile(&closed).unwrap().program;
+    admit(&mut program, WORD).unwrap();
+    let verdict = |name: &str, args| run(&program, ARCH, number(name).unwrap(), args);
+    let fork = [0x8011, 0, 0, 0, WORD, 7];
+    let terminal = [0, libc::TIOCSCTTY, 0, 0, WORD, 7];
+    let record = [3, 0xffff_1234, 8, 0, WORD, 7];
+    for (name, args) in [
+        ("clone", fork),
+        ("setsid", [1, 2, 3, 4, WORD, 7]),
+        ("ioctl", terminal),
+        ("prctl", [1, 9, 0, 0, WORD, 7]),
+        ("write", record),
+        ("exit_group", [0, 0, 0, 0, WORD, 7]),
+    ] {
+        assert_eq!(verdict(name, args), ALLOW, "{name}");
+        for word in [0, WORD + 1, WORD & 0xffff_ffff, WORD << 32, !WORD] {
+            let mut args = args;
+            args[4] = word;
+            assert_ne!(verdict(name, args), ALLOW, "{name} without the word");
+        }
+    }
+    let with = |mut args: [u64; 6], at: usize, value| {
+        args[at] = value;
+        args
+    };
+    assert_ne!(verdict("clone", with(fork, 0, 0x1000_8011)), ALLOW, "a new namespace");
+    assert_ne!(verdict("clone", with(fork, 0, 1 << 32 | 0x8011)), ALLOW);
+    assert_ne!(verdict("ioctl", with(terminal, 1, libc::TIOCSTI)), ALLOW);
+    assert_ne!(verdict("prctl", [15, 0, 0, 0, WORD, 0]), ALLOW);
+    assert_ne!(verdict("write", with(record, 2, 9)), ALLOW);
+    assert_ne!(verdict("unshare", [0, 0, 0, 0, WORD, 0]), ALLOW);
+    assert_eq!(verdict("read", [0; 6]), ALLOW, "the rest is the program's");
+}

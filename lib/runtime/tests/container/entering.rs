@@ -122,3 +122,44 @@ fn a_container_that_covers_its_devpts_gets_no_terminal_from_us() {
     assert_eq!(error.error.kind(), types::Kind::Unsupported);
     running.end();
 }
+
+/// The stub acts under the program's filter, whose author thought of the program alone.
+#[test]
+fn a_filter_that_refuses_new_processes_can_be_entered_and_refuses_them() {
+    let Some(env) = Env::new() else { return };
+    let mut asked = Env::request("echo up; read x");
+    asked.seccomp = runtime::defaults::Seccomp::Profile(Box::new(
+        serde_json::from_str(
+            r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"action": "SCMP_ACT_ERRNO", "names":
+                ["clone", "clone3", "fork", "vfork", "setsid"]}]}"#,
+        )
+        .unwrap(),
+    ));
+    asked.terminal = true;
+    let running = env.start(asked).unwrap();
+    let mut asked = Env::request("echo here; tty; true & echo not");
+    asked.terminal = true;
+    let output = running.exec(asked).unwrap();
+    assert!(output.stdout.starts_with("here\r\n") && output.stdout.contains("can't fork"), "{output:?}");
+    running.cgroup.kill().unwrap();
+    assert_eq!(running.finish().code, 137);
+}
+
+/// One more process is there for a moment, so one more has to be allowed.
+#[test]
+fn a_container_at_its_limit_of_processes_says_so() {
+    let Some(env) = Env::new() else { return };
+    if !super::env::has_pids_controller() {
+        return;
+    }
+    let mut asked = Env::request("echo up; exec sleep 60");
+    let mut pids = oci_spec::runtime::LinuxPids::default();
+    pids.set_limit(2);
+    asked.resources.set_pids(Some(pids));
+    let mut running = env.start(asked).unwrap();
+    assert_eq!(running.line(), "up");
+    let error = running.exec(Env::request("true")).map(|o| panic!("{o:?}")).unwrap_err();
+    assert_eq!(error.status, 125);
+    assert!(chain(&error).starts_with("start a process in the container: "), "{}", chain(&error));
+    running.end();
+}
