@@ -31,6 +31,15 @@ impl State {
         match op {
             Op::Propagation(flags) => call::propagation(*flags),
             Op::AttachRoot { tree, at } => self.attach_root(*tree, at.as_ref()),
+            Op::CopyRoot(path) => self.copy_root(path.as_ref()),
+            Op::KeepRoot(tree) => {
+                self.root = *tree;
+                Ok(())
+            }
+            Op::KeepDev(tree) => {
+                self.dev = *tree;
+                Ok(())
+            }
             Op::OpenNull => self.open_null(),
             Op::Mount(new) => self.mount(new),
             Op::Move { tree, at } => self.place(*tree, at),
@@ -48,9 +57,9 @@ impl State {
             Op::Sysctl { name, value } => self.sysctl(name.as_ref(), value.as_ref()),
             Op::Mask(path) => self.mask(path.as_ref()),
             Op::ReadOnlyPath(path) => self.read_only_path(path.as_ref()),
-            Op::SealMount(path) => self.seal(path.as_ref()),
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
+            Op::Chroot => self.chroot(),
             Op::RootPropagation { flag, recursive } => call::mount_propagate(self.root, *flag, *recursive),
             Op::Hook(hook) => hook::run(hook, self.root),
             Op::Cwd(path) => cwd(path.as_ref()),

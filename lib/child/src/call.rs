@@ -203,6 +203,10 @@ pub fn pivot_root_here() -> Result<(), Errno> {
     sys!(SYS_pivot_root, c".".as_ptr(), c".".as_ptr()).map(drop)
 }
 
+pub fn chroot_here() -> Result<(), Errno> {
+    sys!(SYS_chroot, c".".as_ptr()).map(drop)
+}
+
 pub fn detach_here() -> Result<(), Errno> {
     sys!(SYS_umount2, c".".as_ptr(), libc::MNT_DETACH).map(drop)
 }

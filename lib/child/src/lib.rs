@@ -30,7 +30,7 @@ mod spawn;
 
 pub use exec::{Exec, STUB};
 pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Op, Param, Part, Target};
-pub use spawn::{Spawn, Spawned, spawn};
+pub use spawn::{Between, Spawn, Spawned, spawn};
 
 use core::ffi::CStr;
 
@@ -80,6 +80,9 @@ impl Failure {
 
     /// The step of a terminal that could not be taken after it.
     pub const TERMINAL: u32 = u32::MAX - 5;
+
+    /// The step of a failure of the clone that a process between was to make ([`Between`]).
+    pub const CLONE: u32 = u32::MAX - 6;
 
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;

@@ -19,6 +19,14 @@ impl State {
         Ok(())
     }
 
+    /// The name is one of the host's user and of the mount namespace that was joined, not of an image.
+    pub(crate) fn copy_root(&mut self, path: &CStr) -> Result<(), Errno> {
+        let dir = call::open(libc::AT_FDCWD, path, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+        self.root = call::clone_tree(dir, true)?;
+        call::close(dir);
+        Ok(())
+    }
+
     pub(crate) fn open_null(&mut self) -> Result<(), Errno> {
         let fd = call::open(libc::AT_FDCWD, c"/dev/null", libc::O_PATH | libc::O_NOFOLLOW, 0)?;
         let stat = call::fstat(fd)?;
@@ -180,13 +188,6 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn seal(&self, path: &CStr) -> Result<(), Errno> {
-        let target = self.find(path, Follow::Never)?;
-        call::mount_set(target, RDONLY, false)?;
-        call::close(target);
-        Ok(())
-    }
-
     pub(crate) fn seal_root(&self) -> Result<(), Errno> {
         call::mount_set(self.root, RDONLY, false)
     }
@@ -197,6 +198,14 @@ impl State {
         call::pivot_root_here()?;
         // "." is now the old root, stacked on the new one at the same place.
         call::detach_here()?;
+        call::chdir_root()
+    }
+
+    /// As [`State::pivot`] for a tree that is in no mount table: what is mounted in the namespace stays, and
+    /// cannot be named from here.
+    pub(crate) fn chroot(&self) -> Result<(), Errno> {
+        call::fchdir(self.root)?;
+        call::chroot_here()?;
         call::chdir_root()
     }
 }

@@ -59,6 +59,8 @@ pub enum Op<P: Prepared> {
         /// Where.
         at: Target<P>,
     },
+    /// The `/dev` that [`Op::DevNode`] and its kin mean is this tree, which the parent has made and filled.
+    KeepDev(Fd),
     /// Creates the directory if it is missing.
     MakeDir(Target<P>),
     /// A directory in the kept `/dev`.
@@ -102,12 +104,16 @@ pub enum Op<P: Prepared> {
     Mask(P::Text),
     /// Makes a path read-only by mounting it over itself.
     ReadOnlyPath(P::Text),
-    /// Makes the mount at this path read-only.
-    SealMount(P::Text),
     /// Makes the root file system read-only.
     SealRoot,
     /// Changes `/` to the attached root and detaches the host's tree.
     Pivot,
+    /// The container's root is a copy, in no mount table, of the tree at this absolute path.
+    CopyRoot(P::Text),
+    /// The container's root is this detached tree, and stays so.
+    KeepRoot(Fd),
+    /// Changes `/` to the container's root and leaves the mount namespace as it is.
+    Chroot,
     /// Sets the propagation of the root, alone or with everything below it. After [`Op::Pivot`], which
     /// refuses a shared root.
     RootPropagation {

@@ -2,15 +2,19 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, fchown, fstat, fstatfs, major, minor, openat2};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, ResolveFlags, chownat, fchown, fstat, fstatfs, major, minor, openat2,
+};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-    fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, fsconfig_create, fsconfig_reconfigure,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick,
 };
 use rustix::process::Uid;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use types::{Context, Error, Kind, Result};
+
+use crate::plan::{Ids, TTY};
 
 /// Rows and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,27 @@ impl Console {
     /// The kernel's reason.
     pub fn give_to(&self, uid: u32) -> Result<()> {
         fchown(&self.slave, Some(Uid::from_raw(uid)), None).map_err(|e| Error::io("give terminal to user", e))
+    }
+
+    /// The same in a user namespace; the file system, which this process has made, becomes that of its
+    /// user 0, and terminals that are made later get its group of terminals.
+    pub(crate) fn give_to_mapped(&self, uid: u32, ids: &Ids) -> Result<()> {
+        let failed = |e| Error::io("give terminal to user", e);
+        let (root, group) = (Uid::from_raw(ids.user(0)?), Gid::from_raw(ids.group(0)?));
+        if let Some(devpts) = &self.devpts {
+            let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+            for name in [c"", c"ptmx"] {
+                chownat(devpts, name, Some(root), Some(group), flags).map_err(failed)?;
+            }
+            if let Ok(tty) = ids.group(TTY) {
+                let fs = fspick(devpts, "", FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH)
+                    .map_err(failed)?;
+                fsconfig_set_string(&fs, "gid", tty.to_string()).map_err(failed)?;
+                fsconfig_reconfigure(&fs).map_err(failed)?;
+            }
+        }
+        let tty = Gid::from_raw(ids.group(TTY).or_else(|_| ids.group(0))?);
+        fchown(&self.slave, Some(Uid::from_raw(ids.user(uid)?)), Some(tty)).map_err(failed)
     }
 
     /// Keeps the master and closes the rest.

@@ -12,6 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use sys::pidfd::{Exit, Pidfd};
 use types::{Context, Error, Kind, Result};
 
+use crate::between;
 use crate::console::Console;
 use crate::plan::Plan;
 use crate::{Cgroup, Rootfs};
@@ -157,12 +158,21 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let plan = Plan::new(launch, gate_child.as_fd(), report_child.as_fd())?;
     if let Some(console) = launch.console {
         let uid = launch.spec.process().as_ref().map_or(0, |process| process.user().uid());
-        console.give_to(uid)?;
+        match &plan.ids {
+            Some(ids) => console.give_to_mapped(uid, ids)?,
+            None => console.give_to(uid)?,
+        }
     }
     let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
     let not_ours = [report.as_raw_fd(), gate.as_raw_fd()];
-    let (pid, pidfd) = clone(&plan, cgroup, &report_child, &not_ours)?;
-    Ok(Starting(Some(Halfway { plan, pid, pidfd, report: report.into(), gate })))
+    let report = File::from(report);
+    let (pid, pidfd) = match plan.between {
+        None => clone(&plan, cgroup, &report_child, &not_ours)?,
+        Some(ops) => between::clone(&plan, ops, cgroup, (&report, &report_child), &not_ours)?,
+    };
+    let starting = Starting(Some(Halfway { plan, pid, pidfd, report, gate }));
+    starting.say_who_is_who()?;
+    Ok(starting)
 }
 
 /// Returns what [`start`] would do, without doing it: [`Plan::steps`] says it in words.
@@ -185,6 +195,7 @@ pub(crate) fn clone(
 ) -> Result<(i32, Pidfd)> {
     let spawned = child::spawn(&Spawn {
         namespaces: plan.namespaces,
+        between: None,
         cgroup,
         ops: &plan.steps,
         exec: &plan.exec,
@@ -196,7 +207,7 @@ pub(crate) fn clone(
     Ok((spawned.pid, pidfd))
 }
 
-fn clone_error(errno: child::Errno) -> Error {
+pub(crate) fn clone_error(errno: child::Errno) -> Error {
     let error = Error::io("clone process", std::io::Error::from_raw_os_error(errno));
     match errno {
         libc::EPERM => error.hint("containers are made by root; rootless ones are not supported yet"),
@@ -230,6 +241,16 @@ impl Starting {
     #[must_use]
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(|half| half.pidfd.as_fd())
+    }
+
+    /// Writes the mappings of a new user namespace, for which the first process waits.
+    fn say_who_is_who(&self) -> Result<()> {
+        let Some(half) = &self.0 else { return Ok(()) };
+        let Some(ids) = half.plan.ids.as_ref().filter(|ids| ids.joined().is_none()) else { return Ok(()) };
+        ids.write(half.pid)?;
+        // If it has died, the report says why.
+        let _broken = send(&half.gate, &[1], SendFlags::NOSIGNAL);
+        Ok(())
     }
 
     /// Lets it go on, and waits until its program runs or it has failed.
@@ -277,7 +298,7 @@ pub(crate) fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> 
 }
 
 /// Reads one record; nothing is there if the other end was closed by an exec.
-fn next_record(report: &mut File) -> Result<Option<Failure>> {
+pub(crate) fn next_record(report: &mut impl Read) -> Result<Option<Failure>> {
     let mut bytes = [0; Failure::SIZE];
     match report.read_exact(&mut bytes) {
         Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),

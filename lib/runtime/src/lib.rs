@@ -9,6 +9,7 @@
 //! root, once, to a descriptor; a security step that fails is fatal; nothing of ours is inherited.
 //! Refuses what a configuration asks for and this version cannot do, by name, instead of ignoring it.
 
+mod between;
 mod born;
 pub mod caps;
 pub mod cgroup;

@@ -1,8 +1,14 @@
 //! A plan: the list of steps that turn a clone of this process into the container's first one.
 
+mod bind;
+mod cgroups;
+mod dev_tree;
 mod devices;
+mod enter;
 mod hooks;
 pub(crate) mod identity;
+mod idmap;
+mod ids;
 mod mounts;
 mod namespaces;
 mod options;
@@ -23,6 +29,7 @@ use types::{Error, Kind, Result};
 
 use crate::born::Birth;
 use crate::launch::{Launch, StartGate};
+pub(crate) use ids::{Ids, TTY};
 
 /// Strings and lists of a plan are owned by it.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +50,10 @@ pub struct Plan {
     pub(crate) namespaces: u64,
     /// What the child walks.
     pub(crate) steps: Vec<Step>,
+    /// So many of the steps are those of a process between ([`child::Between`]).
+    pub(crate) between: Option<usize>,
+    /// Who is who in its user namespace.
+    pub(crate) ids: Option<Ids>,
     /// What it becomes.
     pub(crate) exec: Exec<Owned>,
     /// What the user calls the program.
@@ -62,6 +73,10 @@ pub struct Plan {
 pub(crate) struct Draft {
     pub steps: Vec<Step>,
     pub fds: Vec<OwnedFd>,
+    /// So many of the steps are those of a process between.
+    pub between: Option<usize>,
+    /// Who is who in the user namespace.
+    pub ids: Option<Ids>,
     /// `/dev` is a tmpfs of ours that is to be filled.
     pub own_dev: bool,
     /// `/proc` is a procfs of ours.
@@ -122,7 +137,8 @@ impl Draft {
 /// The order of the steps, with its reasons:
 ///
 /// 1. Descriptors and signals first, so that nothing of the caller shows in what follows.
-/// 2. cgroups before any work, so that the work is accounted; the cgroup namespace after them,
+/// 2. Namespaces that are joined, while we have the caller's privileges over them; a user namespace last.
+///    cgroups before any work, so that the work is accounted; the cgroup namespace after them,
 ///    because its root is where its creator is at that moment.
 /// 3. The mount tree: propagation off before anything is mounted; the root; the mounts of the
 ///    configuration in its order; hooks, which may add to all that; kernel parameters, which may be of
@@ -146,6 +162,7 @@ impl Plan {
         refuse_to_change_the_host(inputs, linux)?;
         let preserved = preserved(inputs.preserve_fds)?;
         let mut draft = Draft { preserved, gate: gate.as_raw_fd(), ..Draft::default() };
+        let (new, mount) = (spaces.new, spaces.mount);
 
         draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
         draft.push(Step::ResetSignals);
@@ -153,23 +170,10 @@ impl Plan {
         if let Some(score) = process.oom_score_adj() {
             draft.push(Step::OomScore(text(&score.to_string())?));
         }
-        draft.steps.extend(inputs.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
-        if spaces.cgroup {
-            draft.push(Step::Unshare(libc::CLONE_NEWCGROUP));
-        }
-        for (fd, flags) in spaces.join {
-            let fd = draft.hold(fd);
-            draft.push(Step::Setns { fd, flags });
-        }
-        if spaces.time {
-            draft.push(Step::Unshare(NEWTIME));
-        }
-        if let Some(offsets) = spaces.offsets {
-            draft.push(Step::TimeOffsets(offsets));
-        }
+        enter::plan(spaces, inputs, gate, process, &mut draft)?;
         draft.push(Step::NewSession);
 
-        mounts::plan(spec, linux, process.cwd(), inputs, &mut draft)?;
+        mounts::plan(spec, linux, mount, inputs, &mut draft)?;
 
         draft.push(Step::Gate(gate.as_raw_fd()));
         if !inputs.netlink.is_empty() {
@@ -189,7 +193,7 @@ impl Plan {
         }
         hooks::before_start(spec, &mut draft)?;
         draft.steps.extend(last);
-        Self::finish(spaces.new, draft, process, inputs.init)
+        Self::finish(new, draft, process, inputs.init)
     }
 
     /// Every step in words, the exec last.
@@ -215,6 +219,8 @@ impl Plan {
         Ok(Self {
             namespaces,
             steps: draft.steps,
+            between: draft.between,
+            ids: draft.ids,
             exec: program.exec,
             program: program.name,
             listens: draft.listens,
@@ -257,7 +263,7 @@ pub(crate) fn preserved(count: u32) -> Result<i32> {
 
 /// What a container names or configures must be its own.
 fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
-    let shares = |typ| !linux.namespaces().iter().flatten().any(|space| space.typ() == typ);
+    let shares = |typ| !namespaces::is_own(linux, typ);
     let named = inputs.spec.hostname().is_some() || inputs.spec.domainname().is_some();
     if named && shares(LinuxNamespaceType::Uts) {
         return Err(invalid("a host name would change the host: the container shares its uts namespace"));
@@ -270,12 +276,10 @@ fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
 
 /// Names what the configuration asks for and this version does not do, instead of ignoring it.
 fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
-    let maps = |maps: &Option<Vec<_>>| maps.as_ref().is_some_and(|maps| !maps.is_empty());
     if let Some(process) = spec.process() {
         refuse_unsupported_process(process)?;
     }
     let asked: BTreeMap<&str, bool> = [
-        ("user namespace mappings", maps(linux.uid_mappings()) || maps(linux.gid_mappings())),
         ("Intel RDT", linux.intel_rdt().is_some()),
         ("mount label", linux.mount_label().is_some()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),

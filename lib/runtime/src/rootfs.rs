@@ -1,6 +1,7 @@
 //! The root file system: layers stacked by overlayfs, detached from every mount table.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -27,7 +28,11 @@ pub struct Overlay<'a> {
 /// A root file system that no mount table has. It is mounted by [`crate::start`] in the container's
 /// own mount namespace only; drop it afterwards, or it keeps the layers busy.
 #[derive(Debug)]
-pub struct Rootfs(OwnedFd);
+pub struct Rootfs {
+    tree: OwnedFd,
+    /// The name of the directory that it is.
+    name: Option<PathBuf>,
+}
 
 impl Rootfs {
     /// Stacks layers.
@@ -48,7 +53,7 @@ impl Rootfs {
         };
         let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
             .map_err(|e| Error::io("stack layers", e))?;
-        Ok(Self(tree))
+        Ok(Self { tree, name: None })
     }
 
     /// Uses a directory tree as it is; what the container writes goes into it.
@@ -63,13 +68,20 @@ impl Rootfs {
         let tree = open_tree(dir, "", flags).map_err(|e| Error::io("clone root directory", e))?;
         let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
         set_attr(tree.as_fd(), private, true).context("make root directory private")?;
-        Ok(Self(tree))
+        // Read now: the clone has no name any more.
+        let name = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd())).ok();
+        Ok(Self { tree, name })
     }
 
     /// The detached mount. Names are resolved in it with `openat2` and `RESOLVE_IN_ROOT`.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.tree.as_fd()
+    }
+
+    /// The directory that it is, if it is one, for a container that is in another mount namespace.
+    pub(crate) fn name(&self) -> Option<&Path> {
+        self.name.as_deref()
     }
 }
 
@@ -157,7 +169,6 @@ mod tests {
     use super::*;
     use rustix::fs::CWD;
     use std::fs::File;
-    use std::path::Path;
 
     type Stack = fn(&Overlay<'_>) -> Result<OwnedFd>;
 

@@ -59,6 +59,9 @@ fn describe(step: &Step) -> String {
         Op::OomScore(value) => format!("set OOM score to {:?}", text(value)),
         Op::Propagation(_) => "make mounts private".into(),
         Op::AttachRoot { .. } => "mount root file system".into(),
+        Op::CopyRoot(path) => format!("copy root file system {:?}", text(path)),
+        Op::KeepRoot(_) => "take root file system".into(),
+        Op::KeepDev(_) => "take \"/dev\"".into(),
         Op::OpenNull => "open \"/dev/null\" of the host".into(),
         Op::Mount(new) => format!("mount {} on {}", text(&new.fs), at(&new.at)),
         Op::Move { at: target, .. } => format!("mount on {}", at(target)),
@@ -69,9 +72,9 @@ fn describe(step: &Step) -> String {
         Op::Console(_) => "bind the terminal on \"/dev/console\"".into(),
         Op::Sysctl { name, .. } => format!("set kernel parameter \"/proc/{}\"", text(name)),
         Op::Mask(path) => format!("mask \"/{}\"", text(path)),
-        Op::ReadOnlyPath(path) | Op::SealMount(path) => format!("make \"/{}\" read-only", text(path)),
+        Op::ReadOnlyPath(path) => format!("make \"/{}\" read-only", text(path)),
         Op::SealRoot => "make root file system read-only".into(),
-        Op::Pivot => "change root".into(),
+        Op::Pivot | Op::Chroot => "change root".into(),
         Op::Gate(_) => "wait for release".into(),
         Op::Tell(_) => "report".into(),
         Op::Hook(hook) => format!("run hook {:?}", text(&hook.path)),
@@ -148,6 +151,9 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         _ if target.is_none() => None,
         (_, libc::ELOOP) if target.is_some_and(|t| t.follow == Follow::Never) => {
             Some("the image has a symbolic link there, which would lead this mount elsewhere")
+        }
+        (_, libc::EACCES) => {
+            Some("user 0 of the container's user namespace must be able to make the mount point, or find it")
         }
         (_, libc::EXDEV) => Some("the image leads this mount into /proc"),
         (_, libc::ESTALE) => {

@@ -18,4 +18,5 @@ mod container {
     mod program;
     mod races;
     mod tree;
+    mod users;
 }

@@ -49,7 +49,8 @@ pub fn plan(
 
 fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Draft) -> Result<Vec<Step>> {
     let user = process.user();
-    let held = held()?;
+    // In a user namespace of its own, the first process has them all.
+    let held = if draft.ids.is_some() { u64::MAX } else { held()? };
     let set = |set: &Option<_>| set.as_ref().map_or(0, caps::mask) & held;
     // Without a list there is nothing to keep: an OCI configuration names all that it wants.
     let wanted = process.capabilities().clone();
@@ -114,7 +115,7 @@ fn lifted(stdio: [BorrowedFd<'_>; 3], draft: &mut Draft) -> Result<[Fd; 3]> {
 }
 
 /// `RLIMIT_*` as the kernel numbers them.
-const fn rlimit(typ: PosixRlimitType) -> u32 {
+pub const fn rlimit(typ: PosixRlimitType) -> u32 {
     match typ {
         PosixRlimitType::RlimitCpu => libc::RLIMIT_CPU,
         PosixRlimitType::RlimitFsize => libc::RLIMIT_FSIZE,

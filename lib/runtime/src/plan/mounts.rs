@@ -1,26 +1,33 @@
 //! The container's mount tree.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use child::{Follow, Keep, Kind, NewMount, Param, Target};
-use oci_spec::runtime::{Linux, LinuxIdMapping, Mount, Spec};
-use rustix::fs::CWD;
-use rustix::mount::{OpenTreeFlags, open_tree};
-use sys::mount::{MountAttr, set_attr};
-use types::{Error, Result};
+use child::{Follow, Keep, Kind, NewMount};
+use oci_spec::runtime::{Linux, LinuxDevice, LinuxNamespaceType, Mount, Spec};
+use types::Result;
 
-use super::options::{Depth, Options};
+use super::ids::TTY;
+use super::namespaces::{MountSpace, is_own};
+use super::options::Options;
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Owned, Step, devices, hooks, invalid, text};
+use super::{Draft, Step, bind, cgroups, dev_tree, devices, enter, hooks, invalid, text};
 use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
-pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
+pub fn plan(
+    spec: &Spec,
+    linux: &Linux,
+    space: MountSpace,
+    inputs: &Launch<'_>,
+    draft: &mut Draft,
+) -> Result<()> {
     draft.push(Step::OpenNull);
-    draft.push(Step::Propagation(libc::MS_REC | libc::MS_PRIVATE));
-    let at = hooks::root_place(spec, inputs)?;
-    draft.push(Step::AttachRoot { tree: inputs.rootfs.fd().as_raw_fd(), at });
+    root(spec, space, linux, inputs, draft)?;
+    if draft.ids.is_some() {
+        // Not before: the names on the way to the root may be for the host's root only.
+        enter::become_root(draft);
+    }
     for mount in spec.mounts().iter().flatten() {
         one(mount, linux, inputs, draft)?;
     }
@@ -35,15 +42,43 @@ pub fn plan(spec: &Spec, linux: &Linux, cwd: &Path, inputs: &Launch<'_>, draft: 
     for path in linux.readonly_paths().iter().flatten() {
         draft.push(Step::ReadOnlyPath(text(&inside(Path::new(path))?)?));
     }
+    let cwd = spec.process().as_ref().map_or(Path::new("/"), |process| process.cwd());
     if cwd != Path::new("/") {
         draft.push(Step::MakeDir(target(&inside(cwd)?, Kind::Dir, Follow::InRoot)?));
     }
     if spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false) {
         draft.push(Step::SealRoot);
     }
+    if space != MountSpace::Own {
+        draft.push(Step::Chroot);
+        return Ok(());
+    }
     draft.push(Step::Pivot);
     if let Some((flag, recursive)) = root_propagation(linux)? {
         draft.push(Step::RootPropagation { flag, recursive });
+    }
+    Ok(())
+}
+
+/// What everything else is mounted in. In a mount namespace of others it is a tree that is in no mount
+/// table, and so is what is mounted in it (Linux 6.15): their table does not change, nothing is left in it
+/// when the container has ended, and no root but ours is exchanged.
+fn root(spec: &Spec, space: MountSpace, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
+    let tree = inputs.rootfs.fd().as_raw_fd();
+    if space != MountSpace::Own && root_propagation(linux)?.is_some() {
+        return Err(invalid("a propagation of the root needs a mount namespace of the container's own"));
+    }
+    match space {
+        MountSpace::Own => {
+            draft.push(Step::Propagation(libc::MS_REC | libc::MS_PRIVATE));
+            let at = hooks::root_place(spec, inputs)?;
+            draft.push(Step::AttachRoot { tree, at });
+        }
+        MountSpace::Host => draft.push(Step::KeepRoot(tree)),
+        MountSpace::Joined => {
+            let unnamed = || invalid("a joined mount namespace needs a root that is a directory");
+            draft.push(Step::CopyRoot(host_path(inputs.rootfs.name().ok_or_else(unnamed)?)?));
+        }
     }
     Ok(())
 }
@@ -75,9 +110,14 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         _ if mapped && !options.bind && kind != "bind" => {
             Err(super::unsupported(format!("mapping of owners of the new file system on \"/{path}\"")))
         }
-        _ if options.bind => bind(mount, &path, &options, draft),
-        "bind" => bind(mount, &path, &Options { bind: true, ..options }, draft),
-        "cgroup" | "cgroup2" => cgroup(&path, &options, inputs, draft),
+        _ if options.bind => bind::plan(mount, &path, &options, draft),
+        "bind" => bind::plan(mount, &path, &Options { bind: true, ..options }, draft),
+        "cgroup" | "cgroup2" => cgroups::plan(&path, &options, linux, inputs, draft),
+        "sysfs" if shown_as_bind(linux, draft) => {
+            let mut host = Mount::default();
+            host.set_destination(mount.destination().clone()).set_source(Some("/sys".into()));
+            bind::plan(&host, &path, &Options { bind: true, recursive: true, ..options }, draft)
+        }
         "devpts" => devpts(mount, &path, options, inputs, draft),
         "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
         fs => {
@@ -86,25 +126,30 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
                 ("tmpfs", "dev") => Keep::Dev,
                 _ => Keep::No,
             };
-            new(fs, &path, options.with_source(mount)?, keep, draft)?;
+            let options = options.with_source(mount)?;
             draft.own_proc |= keep == Keep::Proc;
-            if keep == Keep::Dev {
-                draft.own_dev = true;
-                devices::plan(linux.devices().as_deref().unwrap_or_default(), draft)?;
+            draft.own_dev |= keep == Keep::Dev;
+            let devices = linux.devices().as_deref().unwrap_or_default();
+            match keep {
+                Keep::Dev if draft.ids.is_some() => dev_of_parent(&path, &options, devices, draft),
+                Keep::Dev => {
+                    new(fs, &path, options, keep, draft)?;
+                    devices::plan(devices, draft)
+                }
+                _ => new(fs, &path, options, keep, draft),
             }
-            Ok(())
         }
     }
 }
 
 /// `/proc`, `/dev` and `/sys` are directories of the image that we mount system file systems on: a
 /// symbolic link there is an attack. Elsewhere links are part of an ordinary image.
-fn follow(path: &str) -> Follow {
+pub fn follow(path: &str) -> Follow {
     let system = ["proc", "dev", "sys"].iter().any(|dir| below(path, dir));
     if system { Follow::Never } else { Follow::InRoot }
 }
 
-fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) -> Result<()> {
+pub fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) -> Result<()> {
     draft.push(Step::Mount(NewMount {
         fs: text(fs)?,
         attr: options.attributes(),
@@ -116,79 +161,35 @@ fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) ->
     Ok(())
 }
 
-/// A tree of the host, cloned by descriptor now; attributes are set before anybody can see it.
-fn bind(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
-    let source =
-        mount.source().as_ref().ok_or_else(|| invalid(format!("mount on \"/{path}\" has no source")))?;
-    // What has a value is for a file system that is made, and a bind makes none (mount(2): data is ignored).
-    // A word that nobody knows may be a misspelt "noexec".
-    let words = options.data.iter().filter(|param| param.value.is_none());
-    let words: Vec<_> = words.map(|param| param.key.to_string_lossy().into_owned()).collect();
-    if !words.is_empty() {
-        return Err(invalid(format!("bind of {source:?} has options {words:?}")));
-    }
-    let failed = |e: rustix::io::Errno| Error::io(format!("bind {source:?} on \"/{path}\""), e);
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if options.recursive {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let tree = open_tree(CWD, &host_path(source)?, flags).map_err(failed)?;
-    // Private also where the host's mount is shared: otherwise what the container mounts below it
-    // would appear on the host.
-    map_ids(mount, options, &tree)?;
-    for (change, recursive) in changes(options) {
-        set_attr(tree.as_fd(), change, recursive).map_err(|e| Error::io(format!("bind {source:?}"), e))?;
-    }
-    let at = bind_target(path, &tree).map_err(failed)??;
+/// Who has a user namespace may mount a sysfs only if its network namespace belongs to that; who has not
+/// is shown the host's, as by crun and podman.
+fn shown_as_bind(linux: &Linux, draft: &Draft) -> bool {
+    let mut spaces = linux.namespaces().iter().flatten();
+    let own_network =
+        spaces.any(|space| space.typ() == LinuxNamespaceType::Network && space.path().is_none());
+    draft.ids.is_some() && !own_network
+}
+
+/// The devices of a container with a user namespace, which is not allowed to make them.
+fn dev_of_parent(path: &str, options: &Options, devices: &[LinuxDevice], draft: &mut Draft) -> Result<()> {
+    let mut steps = Draft::default();
+    devices::plan(devices, &mut steps)?;
+    let Some(ids) = &draft.ids else { return Ok(()) };
+    let tree = dev_tree::make(&options.data, options.attributes(), &steps.steps, ids)?;
     let tree = draft.hold(tree);
-    draft.push(Step::Move { tree, at });
+    draft.push(Step::Move { tree, at: target(path, Kind::Dir, follow(path))? });
+    draft.push(Step::KeepDev(tree));
     Ok(())
 }
 
-/// Maps the owners that a bind shows. Without mappings of its own, `idmap` would mean those of the
-/// container's user namespace.
-fn map_ids(mount: &Mount, options: &Options, tree: &OwnedFd) -> Result<()> {
-    let (uids, gids) = (lines(mount.uid_mappings().as_deref()), lines(mount.gid_mappings().as_deref()));
-    let at = mount.destination();
-    if uids.is_empty() != gids.is_empty() {
-        return Err(invalid(format!("mount on {at:?} has mappings of users or of groups, and needs both")));
-    }
-    if uids.is_empty() {
-        return match options.idmap {
-            Some(_) => Err(invalid(format!("mount on {at:?} has \"idmap\" and no mappings"))),
-            None => Ok(()),
-        };
-    }
-    let failed = |e| Error::io(format!("map owners of the mount on {at:?}"), e);
-    let namespace = sys::userns::with_mappings(&uids, &gids).map_err(failed)?;
-    let all = options.idmap == Some(Depth::All);
-    sys::mount::map_ids(tree.as_fd(), namespace.as_fd(), all)
-        .map_err(|e| failed(e).hint("not every file system can map owners"))
-}
-
-/// Mappings in the form of `/proc/PID/uid_map`.
-fn lines(mappings: Option<&[LinuxIdMapping]>) -> String {
-    let line = |m: &LinuxIdMapping| format!("{} {} {}\n", m.container_id(), m.host_id(), m.size());
-    mappings.iter().copied().flatten().map(line).collect()
-}
-
-/// What to change of a bind: first all of it, then the topmost mount alone, if it is to differ.
-fn changes(options: &Options) -> impl Iterator<Item = (MountAttr, bool)> {
-    let deep =
-        MountAttr { set: options.deep_set, clear: options.deep_clear, propagation: options.propagation };
-    let top = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
-    let differs = top.set | top.clear != 0;
-    [(deep, true), (top, false)].into_iter().filter(move |(_, recursive)| *recursive || differs)
-}
-
-fn bind_target(path: &str, tree: &OwnedFd) -> rustix::io::Result<Result<Target<Owned>>> {
-    let stat = rustix::fs::fstat(tree)?;
-    let dir = rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir();
-    Ok(target(path, if dir { Kind::Dir } else { Kind::File }, follow(path)))
-}
-
 /// With a terminal, its devpts was made by the parent; else a fresh one.
-fn devpts(mount: &Mount, path: &str, options: Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
+fn devpts(
+    mount: &Mount,
+    path: &str,
+    mut options: Options,
+    inputs: &Launch<'_>,
+    draft: &mut Draft,
+) -> Result<()> {
     let terminal = inputs.console.and_then(|console| Some((console.devpts()?, console.slave())));
     match terminal {
         Some((devpts, slave)) if path == "dev/pts" => {
@@ -197,37 +198,16 @@ fn devpts(mount: &Mount, path: &str, options: Options, inputs: &Launch<'_>, draf
             draft.push(Step::Console(slave.as_raw_fd()));
             Ok(())
         }
-        _ => new("devpts", path, options.with_source(mount)?, Keep::No, draft),
+        _ => {
+            if draft.ids.as_ref().is_some_and(|ids| ids.group(TTY).is_err()) {
+                // Every configuration has this, and the kernel refuses a group that is not there.
+                options
+                    .data
+                    .retain(|param| param.key.as_c_str() != c"gid" || param.value.as_deref() != Some(c"5"));
+            }
+            new("devpts", path, options.with_source(mount)?, Keep::No, draft)
+        }
     }
-}
-
-/// cgroup v2 is one file system. Of v1 only the controllers that the container has a group in are
-/// shown, because the others would show the host's.
-fn cgroup(path: &str, options: &Options, inputs: &Launch<'_>, draft: &mut Draft) -> Result<()> {
-    let plain = |set| Options { set, ..Options::default() };
-    if inputs.cgroup.is_unified() {
-        return new("cgroup2", path, plain(options.attributes()), Keep::No, draft);
-    }
-    let mut dir = plain(options.attributes() & !MountAttr::RDONLY);
-    dir.data.push(Param { key: text("mode")?, value: Some(text("755")?) });
-    new("tmpfs", path, dir, Keep::No, draft)?;
-    for (name, dir) in inputs.cgroup.dirs() {
-        // The group's own directory, which is the root of the container's cgroup namespace; cheaper
-        // than to mount each hierarchy once more.
-        let failed = |e: rustix::io::Errno| Error::io(format!("clone cgroup directory {name:?}"), e);
-        let flags =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-        let tree = open_tree(dir, "", flags).map_err(failed)?;
-        let change = MountAttr { set: options.attributes(), clear: 0, propagation: libc::MS_PRIVATE };
-        set_attr(tree.as_fd(), change, false).map_err(|e| Error::io(format!("bind cgroup {name:?}"), e))?;
-        let tree = draft.hold(tree);
-        let at = target(&format!("{path}/{name}"), Kind::Dir, Follow::Never)?;
-        draft.push(Step::Move { tree, at });
-    }
-    if options.read_only() {
-        draft.push(Step::SealMount(text(path)?));
-    }
-    Ok(())
 }
 
 fn sysctls(linux: &Linux, draft: &mut Draft) -> Result<()> {
@@ -247,8 +227,6 @@ fn sysctls(linux: &Linux, draft: &mut Draft) -> Result<()> {
 /// Only parameters that belong to a namespace of the container's own: others would change the host.
 fn namespaced(name: &str, linux: &Linux) -> Result<()> {
     use oci_spec::runtime::LinuxNamespaceType as Type;
-    let own =
-        |typ| linux.namespaces().iter().flatten().any(|space| space.typ() == typ && space.path().is_none());
     let ipc = [
         "kernel.msgmax",
         "kernel.msgmnb",
@@ -268,7 +246,7 @@ fn namespaced(name: &str, linux: &Linux) -> Result<()> {
         "kernel.domainname" => Type::Uts,
         _ => return Err(invalid(format!("kernel parameter {name:?} belongs to the host"))),
     };
-    if own(space) {
+    if is_own(linux, space) {
         return Ok(());
     }
     Err(invalid(format!(

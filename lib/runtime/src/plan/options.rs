@@ -37,6 +37,8 @@ pub struct Options {
     pub propagation: u64,
     /// Owners are mapped: `idmap`, or of all below it too with `ridmap`.
     pub idmap: Option<Depth>,
+    /// Mappings of owners in the words of crun, from `idmap=` or `ridmap=`.
+    pub mappings: Option<String>,
     /// What the file system itself understands.
     pub data: Vec<Param<Owned>>,
 }
@@ -67,6 +69,7 @@ impl Options {
     }
 
     /// Tells whether the mount is to be read-only.
+    #[cfg(test)]
     pub const fn read_only(&self) -> bool {
         (self.set | self.deep_set) & MountAttr::RDONLY != 0
     }
@@ -107,12 +110,19 @@ impl Options {
             }
             _ => {
                 let (key, value) = match option.split_once('=') {
+                    Some(("idmap", words)) => return self.map(Depth::Top, words),
+                    Some(("ridmap", words)) => return self.map(Depth::All, words),
                     Some((key, value)) => (key, Some(text(value)?)),
                     None => (option, None),
                 };
                 self.data.push(Param { key: text(key)?, value });
             }
         }
+        Ok(())
+    }
+
+    fn map(&mut self, depth: Depth, words: &str) -> Result<()> {
+        (self.idmap, self.mappings) = (Some(depth), Some(words.to_owned()));
         Ok(())
     }
 }

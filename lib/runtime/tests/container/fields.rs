@@ -6,7 +6,8 @@ use super::env::{Env, Output, chain};
 use oci_spec::runtime::{Linux, Process, Spec};
 use runtime::defaults::mount;
 
-fn with(script: &str, process: &str, linux: &str) -> Spec {
+/// A configuration with some fields replaced.
+pub fn with(script: &str, process: &str, linux: &str) -> Spec {
     let mut spec = runtime::defaults::spec(Env::request(script)).unwrap();
     let merge = |base: serde_json::Value, more: &str| {
         let mut base = base.as_object().unwrap().clone();
@@ -24,11 +25,13 @@ fn with(script: &str, process: &str, linux: &str) -> Spec {
     spec
 }
 
-fn run(env: &Env, spec: Spec) -> Output {
+/// Runs it to its end.
+pub fn run(env: &Env, spec: Spec) -> Output {
     env.start_spec(spec).map_err(|e| panic!("{}", chain(&e))).unwrap().finish()
 }
 
-fn refused(env: &Env, spec: Spec) -> String {
+/// Why it cannot be run.
+pub fn refused(env: &Env, spec: Spec) -> String {
     chain(&env.start_spec(spec).map(|running| panic!("it ran: {:?}", running.finish())).unwrap_err())
 }
 
@@ -161,5 +164,5 @@ fn owners_of_a_bind_are_mapped() {
     let mut asked = Env::request("true");
     asked.mounts = vec![mount("/mapped", "bind", &site, &["rbind", "idmap"])];
     let (_, text) = env.refused(asked);
-    assert!(text.contains("has \"idmap\" and no mappings"), "{text}");
+    assert!(text.contains("has \"idmap\" and no mappings, and the container no user namespace"), "{text}");
 }
