@@ -11,7 +11,9 @@ use crate::born::{Birth, Report};
 use crate::console::Console;
 use crate::launch::listener::hand_over;
 use crate::launch::{self, Listen, Process, StartError};
-use crate::plan::{Draft, NEWTIME, Plan, Step, identity, preserved, refuse_unsupported_process, text};
+use crate::plan::{
+    Draft, Ids, NEWTIME, Plan, Step, enter, identity, preserved, refuse_unsupported_process, text,
+};
 
 /// What to run, and in which container.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +89,11 @@ pub fn exec_with(launch: &ExecLaunch<'_>, listen: Listen<'_>) -> Result<Process,
     let gate = gate.map(|_| launch::gate()).transpose()?;
     let plan = plan(launch, &pidfd, report_child.as_fd(), gate.as_ref().map(|(child, _)| child.as_fd()))?;
     if let Some(console) = launch.console {
-        console.give_to(launch.process.user().uid())?;
+        let uid = launch.process.user().uid();
+        match &plan.ids {
+            Some(ids) => console.give_to_mapped(uid, ids)?,
+            None => console.give_to(uid)?,
+        }
     }
     let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
     let before = launch::clone(&plan, cgroup, &report_child, &[])?;
@@ -152,8 +158,7 @@ fn plan(
     }
     draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
     draft.push(Step::NewSession);
-    let flags = ENTERED | if other_time(launch.pid) { NEWTIME } else { 0 };
-    draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags });
+    enter_namespaces(launch, pidfd, &mut draft)?;
     let birth = Birth::new(launch.console.is_some(), launch.dies_with_caller)?;
     draft.born = Some(birth);
     let ends = identity::Ends { stdio: launch.stdio, terminal: false, report };
@@ -164,6 +169,25 @@ fn plan(
     keep.extend(plan.fds());
     plan.steps.insert(closing, Step::Close(all_but(keep)));
     Ok(plan)
+}
+
+/// One call for all namespaces: the kernel enters the user namespace first and checks all of them against
+/// who we were before (setns(2)). From there on we are its user 0.
+fn enter_namespaces(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, draft: &mut Draft) -> Result<()> {
+    let mut flags = ENTERED | if other_time(launch.pid) { NEWTIME } else { 0 };
+    draft.ids = Ids::of_process(launch.pid)?;
+    // Checked after it was read: a pid that was reused in between is noticed.
+    self::pidfd(launch.pid, launch.start_time)?;
+    if let Some(ids) = &draft.ids {
+        ids.check_process(launch.process)?;
+        flags |= libc::CLONE_NEWUSER;
+        enter::raise_limits(launch.process, draft)?;
+    }
+    draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags });
+    if draft.ids.is_some() {
+        enter::become_root(draft);
+    }
+    Ok(())
 }
 
 /// Tells whether the container has clocks of its own. Kernels without time namespaces refuse to hear of

@@ -4,7 +4,7 @@ mod bind;
 mod cgroups;
 mod dev_tree;
 mod devices;
-mod enter;
+pub(crate) mod enter;
 mod hooks;
 pub(crate) mod identity;
 mod idmap;

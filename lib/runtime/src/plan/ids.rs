@@ -78,6 +78,23 @@ impl Ids {
         ids.check()
     }
 
+    /// Those of a process that is in another user namespace than we are.
+    ///
+    /// # Errors
+    /// If they cannot be read. Whether the process is the one that was meant is to be looked at afterwards.
+    pub fn of_process(pid: i32) -> Result<Option<Self>> {
+        let inode = |pid: &str| rustix::fs::stat(format!("/proc/{pid}/ns/user")).map(|stat| stat.st_ino);
+        let failed = |e| Error::io("look at the user namespace of the container", e);
+        if inode(&pid.to_string()).map_err(failed)? == inode("self").map_err(failed)? {
+            return Ok(None);
+        }
+        let failed = |e: std::io::Error| Error::io("read who is who in the container", e);
+        let proc = sys::procfs::Procfs::new().map_err(failed)?;
+        let users = Map::parse("users", &proc.read(pid, "uid_map").map_err(failed)?)?;
+        let groups = Map::parse("groups", &proc.read(pid, "gid_map").map_err(failed)?)?;
+        Self { users, groups, joined: None }.check().map(Some)
+    }
+
     fn check(self) -> Result<Self> {
         for map in [&self.users, &self.groups] {
             if map.on_host(0).is_none() {

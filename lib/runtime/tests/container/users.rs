@@ -165,3 +165,28 @@ fn what_is_not_mapped_is_refused_by_name() {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
 }
+
+#[test]
+fn a_second_process_is_in_the_same_namespaces() {
+    let Some(env) = Env::new() else { return };
+    let mut running = start(&env, with("echo up; sleep 60", "{}", &users("")));
+    assert_eq!(running.line(), "up");
+    let spaces = "cgroup ipc mnt net pid uts user";
+    let script = format!(
+        "for n in {spaces}; do readlink /proc/self/ns/$n; readlink /proc/1/ns/$n; done; id -u; echo x > /dev/shm/x; \
+        stat -c %u /dev/shm/x; grep CapEff /proc/self/status; ps | grep -c ' [s]leep 60$'"
+    );
+    let output = running.exec(Env::request(&script)).map_err(|e| panic!("{}", chain(&e))).unwrap();
+    let lines: Vec<_> = output.stdout.lines().collect();
+    assert!(lines.len() == 18 && lines[..14].chunks(2).all(|pair| pair[0] == pair[1]), "{output:?}");
+    assert_eq!(lines[14..], ["0", "0", "CapEff:\t00000000800405fb", "1"]);
+    let mut asked = Env::request("id -u; id -G; tty; stat -c %u /dev/pts/0");
+    (asked.uid, asked.gid, asked.groups, asked.terminal) = (7, 8, vec![9], true);
+    let seen = running.exec(asked).map_err(|e| panic!("{}", chain(&e))).unwrap().stdout;
+    assert_eq!(seen, "7\r\n8 9\r\n/dev/pts/0\r\n7\r\n");
+    let mut asked = Env::request("true");
+    asked.uid = 5000;
+    let error = running.exec(asked).map(|o| panic!("{o:?}")).unwrap_err();
+    assert_eq!(chain(&error), "user 5000 of the container is not mapped");
+    running.end();
+}
