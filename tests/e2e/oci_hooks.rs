@@ -45,6 +45,31 @@ fn hooks_run_after_the_start_and_after_the_end_and_a_failure_ends_the_container(
     env.tool("ctr-oci").args(["list", "-q"]).run().ok().stdout("");
 }
 
+/// Version 1.2 of the specification changed what the failure of a hook after the start means.
+#[test]
+fn a_failing_hook_after_the_start_means_what_the_version_of_the_configuration_says() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("exec /bin/busybox sleep 60");
+    bundle.edit(|config| {
+        let mut hooks = hook("exit 3");
+        hooks.as_array_mut().unwrap().extend(hook("touch second").as_array().unwrap().clone());
+        config["hooks"] = json!({ "poststart": hooks });
+        config["ociVersion"] = Value::from("1.1.0");
+    });
+    bundle.leave("create").ok();
+    bundle.oci(&["start"]).run().ok().stderr_has("error running poststart hook").stderr_has("status 3");
+    bundle.oci(&["state"]).run().ok().stdout_has("running");
+    assert!(env.dir().join("second").exists());
+    bundle.oci(&["delete", "-f"]).run().ok();
+
+    bundle.edit(|config| config["ociVersion"] = Value::from("1.2.0"));
+    bundle.leave("create").ok();
+    bundle.oci(&["start"]).run().status(1).stderr_has("error running poststart hook");
+    bundle.until("stopped");
+    bundle.oci(&["delete"]).run().ok();
+}
+
 #[test]
 fn hooks_are_told_the_process_in_the_numbers_of_their_place() {
     needs!(Root);

@@ -53,17 +53,22 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A runtime must refuse what it does not know, and minor versions only add (runtime spec, `ociVersion`).
-fn check_version(version: &str) -> Result<()> {
-    let mut parts = version.split(['.', '-', '+']);
-    let number = |part: Option<&str>| part.and_then(|part| part.parse::<u32>().ok());
-    match (number(parts.next()), number(parts.next()), number(parts.next())) {
-        (Some(1), Some(_), Some(_)) => Ok(()),
-        (Some(other), Some(_), Some(_)) => Err(Error::new(
+fn check_version(text: &str) -> Result<()> {
+    match version(text) {
+        Some((1, _)) => Ok(()),
+        Some((other, _)) => Err(Error::new(
             Kind::Unsupported,
             format!("configuration is of version {other} of the specification"),
         )),
-        _ => Err(invalid(format!("bad ociVersion {version:?}"))),
+        None => Err(invalid(format!("bad ociVersion {text:?}"))),
     }
+}
+
+/// The first two numbers of a version, which has three.
+pub fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split(['.', '-', '+']).map(|part| part.parse().ok());
+    let (major, minor) = (parts.next()??, parts.next()??);
+    parts.next()?.map(|_patch: u32| (major, minor))
 }
 
 fn invalid(what: impl Into<std::borrow::Cow<'static, str>>) -> Error {

@@ -7,7 +7,7 @@ use types::{Error, Result};
 
 use crate::record::Record;
 use crate::status::Status;
-use crate::{kill, state};
+use crate::{bundle, kill, state};
 
 /// Tells whether there are hooks that are run on the way to the program.
 pub fn before(spec: &Spec) -> bool {
@@ -26,24 +26,34 @@ pub fn on_the_way(starting: &mut Starting, record: &Record, spec: &Spec) -> Resu
     })
 }
 
-/// Runs the hooks after a start. If one fails, the container is stopped (runtime spec 1.2, lifecycle).
-pub fn after_start(record: &Record, spec: &Spec) -> Result<()> {
+/// Runs the hooks after a start. If one fails, the container is stopped, as version 1.2 of the
+/// specification wants it. Until then the others had to run and the failure to be told only: a
+/// configuration of that time gets what it was written for, and the failures are returned.
+pub fn after_start(record: &Record, spec: &Spec) -> Result<Vec<Error>> {
     let text = document(record, Status::Running)?;
+    if bundle::version(spec.version()).is_some_and(|version| version < (1, 2)) {
+        return Ok(all(Stage::Poststart, spec, &text));
+    }
     run_all(Stage::Poststart, spec.hooks().as_ref(), &text, None).inspect_err(|_| {
         // The failure of the hook is the one to tell; one that ended meanwhile needs no end.
         let _gone = kill::first(record).map(|first| first.signal(libc::SIGKILL));
-    })
+    })?;
+    Ok(Vec::new())
 }
 
-/// Runs the hooks after the end: all of them, also if one fails. Returns what failed.
+/// Runs the hooks after the end. Returns what failed.
 pub fn after_stop(record: &Record, spec: &Spec) -> Vec<Error> {
-    let hooks = Stage::Poststop.of(spec.hooks().as_ref());
-    let text = match document(record, Status::Stopped) {
-        Ok(text) => text,
-        Err(e) => return vec![e],
-    };
-    let failed = |hook| run(hook, &text).err();
-    hooks.iter().filter_map(failed).map(|e| e.within("error running poststop hook")).collect()
+    match document(record, Status::Stopped) {
+        Ok(text) => all(Stage::Poststop, spec, &text),
+        Err(e) => vec![e],
+    }
+}
+
+/// Runs all hooks of a stage, also if one fails.
+fn all(stage: Stage, spec: &Spec, text: &[u8]) -> Vec<Error> {
+    let failed = |hook| run(hook, text).err();
+    let hooks = stage.of(spec.hooks().as_ref()).iter();
+    hooks.filter_map(failed).map(|e| e.within(format!("error running {} hook", stage.name()))).collect()
 }
 
 /// What a hook reads on its standard input.

@@ -41,14 +41,15 @@ pub fn run(root: &Root, options: &Options<'_>, how: &Run) -> Result<(Option<Exit
     let terminal = Terminal::choose(wanted, how.detach, options.console_socket)?;
     let signals = if how.detach { None } else { Some(Signals::take()?) };
     let launched = launch(root, options, bundle, &terminal, Goal::Program)?;
+    let mut complaints = Vec::new();
     if launched.record.poststart {
-        hooks::after_start(&launched.record, &launched.spec)?;
+        complaints = hooks::after_start(&launched.record, &launched.spec)?;
     }
     let Some(signals) = signals else {
         if let Some(notify) = &launched.notify {
             notify.relay(&kill::first(&launched.record)?, Some(launched.record.pid))?;
         }
-        return Ok((None, Vec::new()));
+        return Ok((None, complaints));
     };
     if how.subreaper && !launched.record.own_pids {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
@@ -67,9 +68,8 @@ pub fn run(root: &Root, options: &Options<'_>, how: &Run) -> Result<(Option<Exit
     if let Some(told) = told {
         told?;
     }
-    let complaints = match how.keep {
-        Keep::No => delete::destroy(&container, &record)?,
-        Keep::Yes => Vec::new(),
-    };
+    if how.keep == Keep::No {
+        complaints.extend(delete::destroy(&container, &record)?);
+    }
     Ok((Some(exit), complaints))
 }

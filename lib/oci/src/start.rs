@@ -10,11 +10,11 @@ use crate::status::{self, Status};
 use crate::{Container, Root, gate, hooks, kill};
 
 /// Lets the first process execute its program, and returns when it runs; with a supervisor to notify, when the
-/// program says that it is ready, or has ended.
+/// program says that it is ready, or has ended. Returns what hooks had to complain about.
 ///
 /// # Errors
 /// `Conflict` if it is not waiting for that; what kept the program from being executed.
-pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<()> {
+pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<Vec<Error>> {
     let container = root.container(id)?;
     let lock = container.lock()?;
     let record = container.record()?;
@@ -30,14 +30,15 @@ pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<()> {
     if let Err((step, errno)) = gate::open(&container)? {
         return Err(not_started(&container, &record, step, errno));
     }
+    let mut complaints = Vec::new();
     if record.poststart {
-        hooks::after_start(&record, &container.config()?)?;
+        complaints = hooks::after_start(&record, &container.config()?)?;
     }
     drop(lock);
     if let Some((notify, program)) = notify.zip(program) {
         notify.relay(&program, Some(record.pid))?;
     }
-    Ok(())
+    Ok(complaints)
 }
 
 /// What kept the program from being executed.

@@ -37,7 +37,8 @@ pub struct DeleteArgs {
 
 pub fn start(root: &oci::Root, id: &str, log: &Log) -> anyhow::Result<ExitCode> {
     log.debug(&format!("start container {id:?}"));
-    oci::start(root, id, cli::notify_socket().as_deref())?;
+    let complaints = oci::start(root, id, cli::notify_socket().as_deref())?;
+    complaints.iter().for_each(|complaint| log.warn(complaint));
     Ok(ExitCode::SUCCESS)
 }
 
