@@ -78,6 +78,34 @@ fn a_mount_has_the_source_that_the_configuration_names() {
     bundle.run().ok().stdout_has(" - proc proc ").stdout_has(" - tmpfs a-name-of-mine ");
 }
 
+/// The kernel lists mounts by age, and whoever asks what is on a place takes the last that is listed.
+#[test]
+fn mounts_are_listed_in_the_order_of_the_configuration() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("cat /proc/self/mountinfo");
+    let binds = [("shared", "bind"), ("rslave", "rbind"), ("private", "bind"), ("runbindable", "rbind")];
+    bundle.edit(|config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        for (propagation, bind) in binds {
+            let at = format!("/mnt/{propagation}");
+            mounts.push(json!({ "destination": at, "type": "tmpfs", "source": "below" }));
+            mounts.push(json!({ "destination": at, "source": env.dir(), "options": [bind, propagation] }));
+        }
+        config["root"]["readonly"] = Value::Bool(false);
+    });
+    let list = bundle.run().ok().text();
+    for (propagation, _) in binds {
+        let here = format!(" /mnt/{propagation} ");
+        let there: Vec<_> = list.lines().filter(|line| line.contains(&here)).collect();
+        let [below, above] = there[..] else { panic!("not two in {list}") };
+        assert!(below.contains("tmpfs below") && !above.contains("tmpfs below"), "{list}");
+    }
+    // The shared one has peers, and the one that may not be bound says so.
+    let line = |name: &str| list.lines().rfind(|line| line.contains(name)).unwrap();
+    assert!(line("/mnt/shared ").contains(" shared:") && line("/mnt/runbindable ").contains(" unbindable"));
+}
+
 #[test]
 fn who_shares_the_control_group_of_a_deleted_container_lives_on() {
     needs!(Root);

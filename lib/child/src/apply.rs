@@ -43,6 +43,8 @@ impl State {
             Op::OpenNull => self.open_null(),
             Op::Mount(new) => self.mount(new),
             Op::Move { tree, at } => self.place(*tree, at),
+            Op::Bind { tree, renew, propagation, at } => self.bind(*tree, *renew, *propagation, at),
+            Op::SealDev => call::mount_set(self.dev, crate::mount::RDONLY, false),
             Op::MakeDir(at) => self.find_or_make(at).map(call::close),
             Op::DevDir { name, mode } => call::mkdirat(self.dev, name.as_ref(), *mode),
             Op::DevNode { name, mode, device, uid, gid } => {

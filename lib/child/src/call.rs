@@ -183,16 +183,16 @@ pub fn move_mount_to(tree: Fd, path: &CStr) -> Result<(), Errno> {
 }
 
 pub fn mount_set(of: Fd, set: Attr, recursive: bool) -> Result<(), Errno> {
-    let attr = MountAttr { set, clear: 0, propagation: 0, userns: 0 };
-    let deep = if recursive { libc::AT_RECURSIVE } else { 0 };
-    let flags = libc::AT_EMPTY_PATH | deep;
-    sys!(SYS_mount_setattr, of, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(drop)
+    mount_change(of, &MountAttr { set, clear: 0, propagation: 0, userns: 0 }, recursive)
 }
 
 pub fn mount_propagate(of: Fd, propagation: u64, recursive: bool) -> Result<(), Errno> {
-    let attr = MountAttr { set: 0, clear: 0, propagation, userns: 0 };
+    mount_change(of, &MountAttr { set: 0, clear: 0, propagation, userns: 0 }, recursive)
+}
+
+fn mount_change(of: Fd, attr: &MountAttr, recursive: bool) -> Result<(), Errno> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    sys!(SYS_mount_setattr, of, c"".as_ptr(), flags, &raw const attr, size_of::<MountAttr>()).map(drop)
+    sys!(SYS_mount_setattr, of, c"".as_ptr(), flags, &raw const *attr, size_of::<MountAttr>()).map(drop)
 }
 
 pub fn propagation(flags: u64) -> Result<(), Errno> {

@@ -7,7 +7,7 @@ use crate::call::{self, IN_ROOT, PLAIN};
 use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Prepared, Target};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
-const RDONLY: u64 = 1;
+pub const RDONLY: u64 = 1;
 const NOSUID: u64 = 2;
 const NODEV: u64 = 4;
 const NOEXEC: u64 = 8;
@@ -56,6 +56,36 @@ impl State {
             Keep::Dev => self.dev = tree,
         }
         Ok(())
+    }
+
+    /// Mounts a tree of the host's.
+    pub(crate) fn bind<P: Prepared>(
+        &self,
+        tree: Fd,
+        renew: bool,
+        propagation: u64,
+        at: &Target<P>,
+    ) -> Result<(), Errno> {
+        let renewed = if renew { self.renew(tree) } else { None };
+        let tree = renewed.unwrap_or(tree);
+        self.place(tree, at)?;
+        if propagation != 0 {
+            call::mount_propagate(tree, propagation, true)?;
+        }
+        if let Some(renewed) = renewed {
+            call::close(renewed);
+        }
+        Ok(())
+    }
+
+    /// Clones a tree once more. The kernel lists mounts in the order in which they were made (Linux 6.8),
+    /// and those of the parent are older than all that is made here: where two are on one place, the list
+    /// would name the wrong one last. Only what is mounted in this namespace can be cloned here, so the
+    /// parent's is put on a directory of our copy of the host's tree that nobody needs, and goes with that
+    /// tree: to unmount it would be to wait for a grace period. Where that cannot be, the order is lost.
+    fn renew(&self, tree: Fd) -> Option<Fd> {
+        call::move_mount_to(tree, c"/proc/fs").ok()?;
+        call::clone_tree(tree, true).ok()
     }
 
     /// Mounts a detached tree.

@@ -61,6 +61,19 @@ pub enum Op<P: Prepared> {
     },
     /// The `/dev` that [`Op::DevNode`] and its kin mean is this tree, which the parent has made and filled.
     KeepDev(Fd),
+    /// The same for a tree of the host.
+    Bind {
+        /// From `open_tree(2)`.
+        tree: Fd,
+        /// Clone it once more first: see `State::renew`.
+        renew: bool,
+        /// `MS_UNBINDABLE` afterwards, or 0: such a mount could not be cloned.
+        propagation: u64,
+        /// Where.
+        at: Target<P>,
+    },
+    /// Makes the kept `/dev` read-only; not what is mounted in it.
+    SealDev,
     /// Creates the directory if it is missing.
     MakeDir(Target<P>),
     /// A directory in the kept `/dev`.

@@ -40,11 +40,15 @@ pub fn process(spec: &Spec, options: &ExecOptions<'_>) -> Result<Process> {
     Ok(process)
 }
 
-/// Reads a document with a process.
+/// Reads a document with a process. Without a user it is the superuser's, as Go's decoder leaves it.
 pub fn load(path: &Path) -> Result<Process> {
+    let malformed = |e| Error::because(Kind::Invalid, format!("read process {path:?}"), e);
     let text = std::fs::read(path).with_context(|| format!("read {path:?}"))?;
-    serde_json::from_slice(&text)
-        .map_err(|e| Error::because(Kind::Invalid, format!("read process {path:?}"), e))
+    let mut document: serde_json::Value = serde_json::from_slice(&text).map_err(malformed)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
+    }
+    serde_json::from_value(document).map_err(malformed)
 }
 
 /// `UID[:GID]`, as numbers: names belong to whoever reads the container's user list before.

@@ -79,6 +79,10 @@ pub(crate) struct Draft {
     pub ids: Option<Ids>,
     /// `/dev` is a tmpfs of ours that is to be filled.
     pub own_dev: bool,
+    /// What is mounted on the host's tree on the way is seen by nobody, and goes with that tree.
+    pub own_mounts: bool,
+    /// `/dev` is to be read-only in the end.
+    pub read_only_dev: bool,
     /// `/proc` is a procfs of ours.
     pub own_proc: bool,
     /// So many descriptors from 3 on are the program's.

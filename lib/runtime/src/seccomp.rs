@@ -25,7 +25,9 @@ pub use default::profile;
 use libc::sock_filter;
 #[cfg(target_arch = "x86_64")]
 use oci_spec::runtime::Arch;
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
+use oci_spec::runtime::{
+    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSyscall,
+};
 use types::{Error, Kind, Result};
 
 use crate::plan::invalid;
@@ -145,9 +147,10 @@ fn rules(profile: &LinuxSeccomp, number: impl Fn(&str) -> Option<u32>) -> Result
     let mut rules = Vec::with_capacity(512);
     for entry in profile.syscalls().iter().flatten() {
         let action = action(entry.action(), entry.errno_ret())?;
-        let rule = rule(entry, action)?;
-        let numbers = entry.names().iter().filter_map(|name| number(name));
-        rules.extend(numbers.map(|number| (number, rule.clone(), action)));
+        let numbers: Vec<_> = entry.names().iter().filter_map(|name| number(name)).collect();
+        for rule in conditions(entry, action)? {
+            rules.extend(numbers.iter().map(|number| (*number, rule.clone(), action)));
+        }
     }
     Ok(rules)
 }
@@ -244,15 +247,27 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
     })
 }
 
-fn rule(entry: &LinuxSyscall, action: u32) -> Result<Option<Rule>> {
+/// The conditions of an entry: all of them have to hold. Of several on one argument, one has to:
+/// profiles were written for libseccomp, which cannot compare an argument twice in one rule, so that
+/// runtimes made a rule of each.
+fn conditions(entry: &LinuxSyscall, action: u32) -> Result<Vec<Option<Rule>>> {
     let args = entry.args().as_deref().unwrap_or_default();
     if args.is_empty() {
-        return Ok(None);
+        return Ok(vec![None]);
     }
     if let Some(arg) = args.iter().find(|arg| arg.index() > 5) {
         return Err(Error::new(Kind::Invalid, format!("seccomp condition on argument {}", arg.index())));
     }
-    Ok(Some(Rule::new(args, action)))
+    let mut indexes = args.iter().map(LinuxSeccompArg::index);
+    let mut seen = 0u8;
+    let twice = indexes.any(|index| {
+        let bit = 1 << index;
+        let known = seen & bit != 0;
+        seen |= bit;
+        known
+    });
+    let together = if twice { 1 } else { args.len() };
+    Ok(args.chunks(together).map(|args| Some(Rule::new(args, action))).collect())
 }
 
 /// `SECCOMP_FILTER_FLAG_*` (seccomp(2)).

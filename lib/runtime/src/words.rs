@@ -64,7 +64,8 @@ fn describe(step: &Step) -> String {
         Op::KeepDev(_) => "take \"/dev\"".into(),
         Op::OpenNull => "open \"/dev/null\" of the host".into(),
         Op::Mount(new) => format!("mount {} on {}", text(&new.fs), at(&new.at)),
-        Op::Move { at: target, .. } => format!("mount on {}", at(target)),
+        Op::Move { at: target, .. } | Op::Bind { at: target, .. } => format!("mount on {}", at(target)),
+        Op::SealDev => "make \"/dev\" read-only".into(),
         Op::MakeDir(target) => format!("create directory {}", at(target)),
         Op::DevDir { name, .. } | Op::DevNode { name, .. } | Op::DevLink { name, .. } => {
             format!("create \"/dev/{}\"", text(name))
@@ -137,7 +138,7 @@ fn at(target: &Target<Owned>) -> String {
 fn hint(step: &Step, errno: i32) -> Option<&'static str> {
     let target = match step {
         Op::Mount(new) => Some(&new.at),
-        Op::Move { at, .. } => Some(at),
+        Op::Move { at, .. } | Op::Bind { at, .. } => Some(at),
         _ => None,
     };
     match (step, errno) {
@@ -150,7 +151,7 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         }
         _ if target.is_none() => None,
         (_, libc::ELOOP) if target.is_some_and(|t| t.follow == Follow::Never) => {
-            Some("the image has a symbolic link there, which would lead this mount elsewhere")
+            Some("it must be mounted on ordinary directory, and the image has a symbolic link there")
         }
         (_, libc::EACCES) => {
             Some("user 0 of the container's user namespace must be able to make the mount point, or find it")
@@ -159,8 +160,12 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         (_, libc::ESTALE) => {
             Some("a directory above it was exchanged meanwhile, by somebody who may write there")
         }
-        (Op::Move { .. }, libc::ENOTDIR) => Some("the source is a directory and the target is not"),
-        (Op::Move { .. }, libc::EISDIR) => Some("the target is a directory and the source is not"),
+        (Op::Move { .. } | Op::Bind { .. }, libc::ENOTDIR) => {
+            Some("the source is a directory and the target is not")
+        }
+        (Op::Move { .. } | Op::Bind { .. }, libc::EISDIR) => {
+            Some("the target is a directory and the source is not")
+        }
         (_, libc::ENOSPC) => Some("too many mounts, not a full disk: see /proc/sys/fs/mount-max"),
         _ => None,
     }

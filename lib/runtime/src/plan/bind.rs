@@ -39,14 +39,18 @@ pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> 
     }
     let at = bind_target(path, &tree).map_err(failed)??;
     let tree = draft.hold(tree);
-    draft.push(Step::Move { tree, at });
+    let propagation = if options.propagation == libc::MS_UNBINDABLE { libc::MS_UNBINDABLE } else { 0 };
+    draft.push(Step::Bind { tree, renew: draft.own_mounts, propagation, at });
     Ok(())
 }
 
 /// What to change of a bind: first all of it, then the topmost mount alone, if it is to differ.
 fn changes(options: &Options) -> impl Iterator<Item = (MountAttr, bool)> {
-    let deep =
-        MountAttr { set: options.deep_set, clear: options.deep_clear, propagation: options.propagation };
+    let propagation = match options.propagation {
+        libc::MS_UNBINDABLE => libc::MS_PRIVATE, // when it is in place
+        other => other,
+    };
+    let deep = MountAttr { set: options.deep_set, clear: options.deep_clear, propagation };
     let top = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
     let differs = top.set | top.clear != 0;
     [(deep, true), (top, false)].into_iter().filter(move |(_, recursive)| *recursive || differs)

@@ -46,7 +46,8 @@ fn node(device: &LinuxDevice, dirs: &mut Vec<String>, draft: &mut Draft) -> Resu
     let Some(name) = path.strip_prefix("dev/") else {
         return Err(invalid(format!("device \"/{path}\" is not in \"/dev\"")));
     };
-    if NODES.iter().any(|(known, ..)| *known == name) {
+    // `ptmx` is that of the container's own devpts, whatever the configuration says (as with runc).
+    if name == "ptmx" || NODES.iter().any(|(known, ..)| *known == name) {
         return Ok(());
     }
     for (at, _) in name.match_indices('/') {

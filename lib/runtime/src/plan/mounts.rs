@@ -5,6 +5,7 @@ use std::path::Path;
 
 use child::{Follow, Keep, Kind, NewMount};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxNamespaceType, Mount, Spec};
+use sys::mount::MountAttr;
 use types::Result;
 
 use super::ids::TTY;
@@ -23,6 +24,7 @@ pub fn plan(
     draft: &mut Draft,
 ) -> Result<()> {
     draft.push(Step::OpenNull);
+    draft.own_mounts = space == MountSpace::Own && draft.ids.is_none();
     root(spec, space, linux, inputs, draft)?;
     if draft.ids.is_some() {
         // Not before: the names on the way to the root may be for the host's root only.
@@ -33,6 +35,9 @@ pub fn plan(
     }
     if inputs.console.is_some() && !draft.own_dev {
         return Err(invalid("a terminal needs a \"/dev\" of type tmpfs"));
+    }
+    if draft.read_only_dev {
+        draft.push(Step::SealDev);
     }
     hooks::before_pivot(spec, draft)?;
     sysctls(linux, draft)?;
@@ -126,7 +131,13 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
                 ("tmpfs", "dev") => Keep::Dev,
                 _ => Keep::No,
             };
-            let options = options.with_source(mount)?;
+            let mut options = options.with_source(mount)?;
+            if keep == Keep::Dev {
+                // Nodes and mount points are made in it first.
+                draft.read_only_dev = options.attributes() & MountAttr::RDONLY != 0;
+                options.set &= !MountAttr::RDONLY;
+                options.deep_set &= !MountAttr::RDONLY;
+            }
             draft.own_proc |= keep == Keep::Proc;
             draft.own_dev |= keep == Keep::Dev;
             let devices = linux.devices().as_deref().unwrap_or_default();

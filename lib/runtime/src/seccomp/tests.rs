@@ -278,3 +278,16 @@ fn the_stub_may_what_it_has_to_do_and_nobody_else() {
     assert_ne!(verdict("unshare", [0, 0, 0, 0, WORD, 0]), ALLOW);
     assert_eq!(verdict("read", [0; 6]), ALLOW, "the rest is the program's");
 }
+
+/// As libseccomp's users wrote it: several values of one argument are alternatives.
+#[test]
+fn several_conditions_on_one_argument_are_alternatives() {
+    let profile: LinuxSeccomp = serde_json::from_str(
+        r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_ALLOW",
+            "args": [{"index": 1, "value": 9, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 15, "op": "SCMP_CMP_EQ"}]}]}"#,
+    )
+    .unwrap();
+    let program = compile(&profile).unwrap().program;
+    let verdict = |signal| run(&program, ARCH, number("kill").unwrap(), [1, signal, 0, 0, 0, 0]);
+    assert_eq!((verdict(9), verdict(15), verdict(2)), (ALLOW, ALLOW, errno(libc::EPERM)));
+}
