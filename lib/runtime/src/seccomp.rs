@@ -13,6 +13,8 @@ mod default;
 #[cfg(target_arch = "x86_64")]
 mod i386;
 mod index;
+#[cfg(target_arch = "x86_64")]
+mod multiplex;
 mod tree;
 #[cfg(target_arch = "x86_64")]
 mod x32;
@@ -25,9 +27,7 @@ pub use default::profile;
 use libc::sock_filter;
 #[cfg(target_arch = "x86_64")]
 use oci_spec::runtime::Arch;
-use oci_spec::runtime::{
-    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSyscall,
-};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSyscall};
 use types::{Error, Kind, Result};
 
 use crate::plan::invalid;
@@ -59,7 +59,8 @@ pub struct Filter {
 /// Compiles a profile.
 ///
 /// Of several rules for one call, those with conditions are tried first, in their order; then the
-/// one without; then the default. Names that an architecture does not have are skipped.
+/// first one without that says something else than the default; then the default. Names that an
+/// architecture does not have are skipped.
 ///
 /// # Errors
 /// `Invalid` for a condition on an argument that is not there, and for what a listener cannot decide about.
@@ -125,7 +126,9 @@ fn compat(profile: &LinuxSeccomp, default: u32) -> Result<Option<(u32, Vec<Segme
     if !asks_for(profile, Arch::ScmpArchX86) {
         return Ok(None);
     }
-    Ok(Some((i386::ARCH, segments(rules(profile, i386::find)?, default))))
+    let mut rules = rules(profile, i386::find)?;
+    multiplex::also_by_one_call(profile, &mut rules)?;
+    Ok(Some((i386::ARCH, segments(rules, default))))
 }
 
 /// Programs of 32-bit ARM are killed, also where a profile names them: stricter than asked for.
@@ -147,9 +150,9 @@ fn rules(profile: &LinuxSeccomp, number: impl Fn(&str) -> Option<u32>) -> Result
     let mut rules = Vec::with_capacity(512);
     for entry in profile.syscalls().iter().flatten() {
         let action = action(entry.action(), entry.errno_ret())?;
-        let numbers: Vec<_> = entry.names().iter().filter_map(|name| number(name)).collect();
-        for rule in conditions(entry, action)? {
-            rules.extend(numbers.iter().map(|number| (*number, rule.clone(), action)));
+        let conditions = conditions(entry, action)?;
+        for number in entry.names().iter().filter_map(|name| number(name)) {
+            rules.extend(conditions.iter().map(|rule| (number, rule.clone(), action)));
         }
     }
     Ok(rules)
@@ -162,11 +165,13 @@ fn also_by_descriptor(rules: &mut Vec<Call>) {
     if rules.iter().any(|(number, ..)| *number == descriptor) {
         return;
     }
-    let always = |(number, rule, _): &&Call| *number == path && rule.is_none();
-    if let Some((.., action)) = rules.iter().find(always) {
-        let action = *action;
-        rules.push((descriptor, None, action));
-    }
+    let of_path: Vec<Call> = rules.iter().filter(|(number, ..)| *number == path).cloned().collect();
+    rules.extend(unconditional(&of_path).map(|action| (descriptor, None, action)));
+}
+
+/// The actions of rules without conditions.
+fn unconditional(rules: &[Call]) -> impl Iterator<Item = u32> {
+    rules.iter().filter(|(_, rule, _)| rule.is_none()).map(|(.., action)| *action)
 }
 
 /// Returns the number of a system call on this machine.
@@ -197,7 +202,7 @@ fn segments(mut rules: Vec<Call>, default: u32) -> Vec<Segment> {
     all.push(Segment::plain(0, default));
     for call in rules.chunk_by(|a, b| a.0 == b.0) {
         let Some((number, ..)) = call.first() else { continue };
-        let always = call.iter().find(|(_, rule, _)| rule.is_none()).map(|(.., action)| *action);
+        let always = unconditional(call).find(|action| *action != default);
         let conditional = call.iter().filter_map(|(_, rule, _)| rule.clone()).collect();
         all.push(Segment { start: *number, conditional, otherwise: always.unwrap_or(default) });
         all.push(Segment::plain(number + 1, default));
@@ -221,12 +226,14 @@ fn segments(mut rules: Vec<Call>, default: u32) -> Vec<Segment> {
 
 /// Lets the call happen, or leaves it to a tracer, who knows what to do about a new one.
 const fn permissive(action: u32) -> bool {
-    action & ACTION >= TRACE
+    matches!(action & ACTION, TRACE | LOG | ALLOW)
 }
 
 const ACTION: u32 = 0xffff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const TRACE: u32 = 0x7ff0_0000;
+const LOG: u32 = 0x7ffc_0000;
+const ALLOW: u32 = 0x7fff_0000;
 const NO_SUCH_CALL: u32 = ERRNO | libc::ENOSYS.cast_unsigned();
 
 /// `SECCOMP_RET_*` with its data.
@@ -241,32 +248,28 @@ fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32> {
         LinuxSeccompAction::ScmpActTrap => 0x0003_0000,
         LinuxSeccompAction::ScmpActErrno => ERRNO | data,
         LinuxSeccompAction::ScmpActTrace => TRACE | data,
-        LinuxSeccompAction::ScmpActLog => 0x7ffc_0000,
-        LinuxSeccompAction::ScmpActAllow => 0x7fff_0000,
+        LinuxSeccompAction::ScmpActLog => LOG,
+        LinuxSeccompAction::ScmpActAllow => ALLOW,
         LinuxSeccompAction::ScmpActNotify => 0x7fc0_0000,
     })
 }
 
-/// The conditions of an entry: all of them have to hold. Of several on one argument, one has to:
-/// profiles were written for libseccomp, which cannot compare an argument twice in one rule, so that
-/// runtimes made a rule of each.
+/// The conditions of an entry, each list of which is enough. All conditions of an entry must hold; but
+/// two on the same argument are alternatives, and so are then all of the entry: that is how runc and crun
+/// read them, because libseccomp cannot combine them.
 fn conditions(entry: &LinuxSyscall, action: u32) -> Result<Vec<Option<Rule>>> {
     let args = entry.args().as_deref().unwrap_or_default();
     if args.is_empty() {
         return Ok(vec![None]);
     }
-    if let Some(arg) = args.iter().find(|arg| arg.index() > 5) {
-        return Err(Error::new(Kind::Invalid, format!("seccomp condition on argument {}", arg.index())));
+    let mut seen = [0; 6];
+    for arg in args {
+        let count = seen.get_mut(arg.index()).ok_or_else(|| {
+            Error::new(Kind::Invalid, format!("seccomp condition on argument {}", arg.index()))
+        })?;
+        *count += 1;
     }
-    let mut indexes = args.iter().map(LinuxSeccompArg::index);
-    let mut seen = 0u8;
-    let twice = indexes.any(|index| {
-        let bit = 1 << index;
-        let known = seen & bit != 0;
-        seen |= bit;
-        known
-    });
-    let together = if twice { 1 } else { args.len() };
+    let together = if seen.iter().all(|count| *count < 2) { args.len() } else { 1 };
     Ok(args.chunks(together).map(|args| Some(Rule::new(args, action))).collect())
 }
 

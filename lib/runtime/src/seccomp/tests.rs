@@ -173,6 +173,48 @@ fn calls_newer_than_a_profile_do_not_exist_and_older_ones_are_refused() {
 }
 
 #[test]
+fn newer_calls_do_not_exist_either_where_the_default_is_to_kill() {
+    let allow = LinuxSeccompAction::ScmpActAllow;
+    for default in [LinuxSeccompAction::ScmpActKillProcess, LinuxSeccompAction::ScmpActKill] {
+        let program = compile(&of_user(default, allow, "openat2")).unwrap().program;
+        assert_eq!(run(&program, ARCH, number("openat2").unwrap() + 1, [0; 6]), errno(libc::ENOSYS));
+    }
+}
+
+#[test]
+fn conditions_on_one_argument_are_alternatives_however_many() {
+    let condition =
+        |value: u64| LinuxSeccompArgBuilder::default().index(0usize).value(value).op(Op::ScmpCmpEq).build();
+    let mut profile = of_user(LinuxSeccompAction::ScmpActErrno, LinuxSeccompAction::ScmpActAllow, "ioctl");
+    let mut rule = profile.syscalls().as_ref().unwrap()[0].clone();
+    rule.set_args(Some((1..=60).map(|value| condition(value).unwrap()).collect()));
+    profile.set_syscalls(Some(vec![rule]));
+    let program = compile(&profile).unwrap().program;
+    let ioctl = |first| run(&program, ARCH, number("ioctl").unwrap(), [first, 0, 0, 0, 0, 0]);
+    assert_eq!([0, 1, 30, 60, 61].map(|first| ioctl(first) == ALLOW), [false, true, true, true, false]);
+}
+
+#[test]
+fn a_rule_that_says_what_the_default_says_hides_no_other() {
+    let mut profile = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActAllow, "mkdir");
+    let deny = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActErrno, "mkdir");
+    let both = profile.syscalls().iter().chain(deny.syscalls()).flatten().cloned().collect();
+    profile.set_syscalls(Some(both));
+    let program = compile(&profile).unwrap().program;
+    assert_eq!(run(&program, ARCH, number("mkdir").unwrap(), [0; 6]), errno(libc::EPERM));
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn what_is_forbidden_on_i386_is_not_done_through_another_call() {
+    let mut deny = of_user(LinuxSeccompAction::ScmpActAllow, LinuxSeccompAction::ScmpActErrno, "socket");
+    deny.set_architectures(Some(vec![Arch::ScmpArchX86]));
+    let program = compile(&deny).unwrap().program;
+    let socketcall = |which| run(&program, i386::ARCH, 102, [which, 0, 0, 0, 0, 0]);
+    assert_eq!((socketcall(1), socketcall(2)), (errno(libc::EPERM), ALLOW));
+}
+
+#[test]
 fn the_default_profile_lets_programs_fall_back_from_calls_that_it_does_not_know() {
     for name in ["file_getattr", "open_tree_attr"] {
         assert_eq!(default_verdict(name, [0; 6]), errno(libc::ENOSYS), "{name}");
