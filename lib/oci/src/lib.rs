@@ -50,7 +50,7 @@ pub use events::{Event, Events, events};
 pub use exec::{ExecOptions, exec};
 pub use features::features;
 pub use kill::{Reach, kill};
-pub use list::list;
+pub use list::{Found, list};
 pub use pause::{pause, resume};
 pub use ps::{pids, table};
 pub use record::Record;

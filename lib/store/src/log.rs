@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{Mode, OFlags};
 use types::{Context, Result};
@@ -81,20 +82,29 @@ impl LogWriter {
             self.rotate()?;
             file = self.open()?;
         }
-        let written = file.write_all(&self.line).context("write the log");
+        // After a failure it is opened again, which sees to what was written only half.
+        file.write_all(&self.line).context("write the log")?;
         self.file = Some(file);
-        written?;
         self.size += self.line.len() as u64;
         Ok(())
     }
 
     fn open(&mut self) -> Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.dir, name::LOG, flags, Mode::from(0o600))
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let mut file = rustix::fs::openat(&self.dir, name::LOG, flags, Mode::from(0o600))
             .map(File::from)
             .map_err(std::io::Error::from)
             .context("open the log")?;
         self.size = file.metadata().context("stat the log")?.len();
+        // A full disk or a power failure may have cut the last line: it stays the only damaged one.
+        if self.size > 0 {
+            let mut last = [b'\n'];
+            file.read_exact_at(&mut last, self.size - 1).context("read the log")?;
+            if last != [b'\n'] {
+                file.write_all(b"\n").context("write the log")?;
+                self.size += 1;
+            }
+        }
         Ok(file)
     }
 

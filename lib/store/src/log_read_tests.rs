@@ -215,3 +215,13 @@ fn a_follower_is_woken() {
     assert!(begin.elapsed() < long);
     assert!(!watch.wait(Duration::from_millis(1)).unwrap());
 }
+
+#[test]
+fn what_is_written_after_a_cut_line_is_whole() {
+    let bench = bench();
+    bench.write(0, "T stdout F a\nT stdout F hal");
+    let mut writer = bench.store.open_log("c").unwrap();
+    writer.append(Stream::Stderr, T, b"b\n").unwrap();
+    writer.append(Stream::Stdout, T, b"c\n").unwrap();
+    assert_eq!(rest(&mut bench.reader(None)), "a,hal,!b,c,");
+}

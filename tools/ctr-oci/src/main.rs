@@ -38,7 +38,7 @@ fn dispatch(root: &oci::Root, args: &Args, log: &log::Log) -> anyhow::Result<Exi
         Command::Delete(delete) => delete.run(root, log),
         Command::Exec(exec) => exec.run(root, log),
         Command::Ps(ps) => ps.run(root),
-        Command::List(list) => list.run(root),
+        Command::List(list) => list.run(root, log),
         Command::Pause(id) => commands::pause(root, &id.id),
         Command::Resume(id) => commands::resume(root, &id.id),
         Command::Update(update) => update.run(root),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::log::Log;
+
 /// List the processes of a container
 #[derive(Debug, clap::Args)]
 pub struct PsArgs {
@@ -78,9 +80,10 @@ impl PsArgs {
 }
 
 impl ListArgs {
-    pub fn run(&self, root: &oci::Root) -> anyhow::Result<ExitCode> {
+    pub fn run(&self, root: &oci::Root, log: &Log) -> anyhow::Result<ExitCode> {
         let json = is_json(self.format.as_deref())?;
-        let rows = oci::list(root)?;
+        let oci::Found { states: rows, errors } = oci::list(root)?;
+        errors.iter().for_each(|damaged| log.warn(damaged));
         if self.quiet {
             return print(&rows.iter().map(|row| format!("{}\n", row.id)).collect::<String>());
         }

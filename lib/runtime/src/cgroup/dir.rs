@@ -42,6 +42,11 @@ impl Dir {
         Ok(self.magic()? == CGROUP2_SUPER_MAGIC)
     }
 
+    /// Tells whether this is a directory of cgroups at all.
+    pub fn is_cgroup(&self) -> Result<bool> {
+        Ok([CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&self.magic()?))
+    }
+
     fn magic(&self) -> Result<u64> {
         let stat = fstatfs(&self.fd).map_err(|e| failed("look at", &self.name, e))?;
         Ok(u64::try_from(stat.f_type).unwrap_or(0))

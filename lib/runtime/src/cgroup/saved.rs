@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use types::Result;
+use types::{Error, Kind, Result};
 
 use super::dir::Dir;
 use super::{Cgroup, Hierarchies, v1};
@@ -30,16 +30,20 @@ impl Cgroup {
     /// Opens groups that were saved. Those that are gone are left out.
     ///
     /// # Errors
-    /// If one that is there cannot be opened.
+    /// If one that is there cannot be opened; `Corrupt` if it is a directory of something else, which
+    /// would be searched, and emptied of directories in the end.
     pub fn reopen(saved: &Saved) -> Result<Self> {
         let mut found = Self::named(&saved.name);
         found.unified = matches!(Hierarchies::find()?, Hierarchies::Unified(_));
         for (hierarchy, path) in &saved.groups {
             let dir = match Dir::at(path) {
                 Ok(dir) => dir,
-                Err(e) if e.kind() == types::Kind::NotFound => continue,
+                Err(e) if e.kind() == Kind::NotFound => continue,
                 Err(e) => return Err(e),
             };
+            if !dir.is_cgroup()? {
+                return Err(Error::new(Kind::Corrupt, format!("{path:?} is no cgroup")));
+            }
             if hierarchy.is_empty() {
                 found.v2 = Some(dir);
             } else {
@@ -47,5 +51,19 @@ impl Cgroup {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_no_cgroup_is_refused_and_one_that_is_gone_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().to_str().unwrap().to_owned();
+        let saved = |path: String| Saved { name: "a".into(), groups: [("memory".to_owned(), path)].into() };
+        assert_eq!(Cgroup::reopen(&saved(there.clone())).unwrap_err().kind(), Kind::Corrupt);
+        assert!(Cgroup::reopen(&saved(there + "/gone")).is_ok());
     }
 }
