@@ -238,7 +238,13 @@ impl LogReader {
             part.seek(SeekFrom::Start(length - LAST)).context("read the log")?;
             part.skip_until(b'\n').context("read the log")?;
         }
-        Ok(Lines { open: Count::of(part)?.open })
+        let count = Count::of(part)?;
+        if length > LAST || count.seen.into_iter().all(|seen| seen) {
+            return Ok(Lines { open: count.open });
+        }
+        // A stream that wrote nothing in all of it has left its line as it was before.
+        let older = Count { open: self.last_lines(n + 1)?.open, ..Count::default() };
+        Ok(Lines { open: older.then(count).open })
     }
 
     /// Passes so many lines by. `seen` says which lines have begun before.

@@ -225,3 +225,13 @@ fn what_is_written_after_a_cut_line_is_whole() {
     writer.append(Stream::Stdout, T, b"c\n").unwrap();
     assert_eq!(rest(&mut bench.reader(None)), "a,hal,!b,c,");
 }
+
+#[test]
+fn a_line_goes_on_behind_a_part_in_which_its_stream_is_silent() {
+    let bench = bench();
+    bench.write(2, "T stdout P a\n");
+    bench.write(1, "T stderr F b\n");
+    bench.write(0, "T stdout F c\n");
+    assert_eq!(rest(&mut bench.reader(Some(1))), "!b,");
+    assert_eq!(rest(&mut bench.reader(Some(2))), "a+!b,c,");
+}
