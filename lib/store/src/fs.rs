@@ -43,24 +43,33 @@ pub struct NewFile<'s> {
 impl NewFile<'_> {
     /// Gives the content its name; fails with `Conflict` if the name is taken.
     pub fn commit_new(self, place: &Place, sync: Sync) -> Result<()> {
-        self.link(place, sync).with_context(|| format!("write {:?}", self.store.absolute(place)))
+        self.settle(sync)
+            .and_then(|()| self.link(place, sync))
+            .with_context(|| format!("write {:?}", self.store.absolute(place)))
     }
 
     /// Gives the content its name, in place of what had it before.
     pub fn commit(self, place: &Place, sync: Sync) -> Result<()> {
-        let tmp = layout::tmp_in(self.area).join(&random_name());
         let written = (|| {
-            self.link(&tmp, sync)?;
+            self.settle(sync)?;
+            match self.link(place, sync) {
+                Err(e) if e.kind() == Kind::Conflict => {}
+                other => return other,
+            }
+            let tmp = layout::tmp_in(self.area).join(&random_name());
+            self.link(&tmp, Sync::Lazy)?;
             self.store.rename(&tmp, place)?;
             if sync == Sync::Durable { self.store.sync_parent(place) } else { Ok(()) }
         })();
         written.with_context(|| format!("write {:?}", self.store.absolute(place)))
     }
 
+    /// The content comes to the disk before any name for it does.
+    fn settle(&self, sync: Sync) -> Result<()> {
+        if sync == Sync::Durable { self.file.sync_all().context("sync") } else { Ok(()) }
+    }
+
     fn link(&self, place: &Place, sync: Sync) -> Result<()> {
-        if sync == Sync::Durable {
-            self.file.sync_all().context("sync")?;
-        }
         // linkat(2) with AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH; the way over /proc does not.
         let fd_path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.file));
         let to = self.store.area(place.area);
@@ -159,7 +168,7 @@ impl Store {
             Err(e) => return Err(Error::io(what(), e)),
         };
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&dir).map_err(std::io::Error::from).with_context(what)? {
+        for entry in rustix::fs::Dir::new(dir).map_err(std::io::Error::from).with_context(what)? {
             let entry = entry.map_err(std::io::Error::from).with_context(what)?;
             // Names of ours are ASCII; anything else was put there by someone else.
             if let Ok(name) = entry.file_name().to_str()

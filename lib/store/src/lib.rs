@@ -18,12 +18,14 @@ pub mod layout;
 mod lock;
 mod log;
 mod log_read;
+mod names;
 mod net;
+mod runs;
 mod untag;
 mod volumes;
 
 pub use blob::{Partial, Slot, Verified};
-pub use containers::{Bundle, RunLock, RunWatch, Staging, State, Status, Trash};
+pub use containers::{Bundle, Staging, Trash};
 pub use fs::{NewFile, Sync};
 pub use images::Image;
 pub use index::{Commit, NewImage};
@@ -33,6 +35,7 @@ pub use lock::{LockMode, LockedDir};
 pub use log::{LogWriter, Stream};
 pub use log_read::{Entry, Lines, LogReader, LogSink, LogWatch};
 pub use net::{Attached, ClaimedPort, Holder};
+pub use runs::{RunLock, RunWatch, State, Status};
 pub use untag::{RemoveOptions, Removed};
 pub use volumes::Filling;
 
