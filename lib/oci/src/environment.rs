@@ -10,9 +10,14 @@ use types::{Error, Result};
 use crate::bundle::Bundle;
 use crate::create::Options;
 
+/// What podman says for `--group-add keep-groups`; the name is crun's.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
 /// `HOME` as the container's user list has it, and what socket activation hands over.
 pub fn complete(bundle: &mut Bundle, options: &Options<'_>) -> Result<()> {
     let rootfs = bundle.rootfs.clone();
+    let annotations = bundle.spec.annotations().as_ref();
+    let keeps_groups = annotations.is_some_and(|all| all.get(KEEP_GROUPS).is_some_and(|word| word == "1"));
     let Some(process) = bundle.spec.process_mut() else { return Ok(()) };
     if options.listen_fds > 0 {
         // Its first process is process 1 of its namespace (sd_listen_fds(3)).
@@ -21,6 +26,11 @@ pub fn complete(bundle: &mut Bundle, options: &Options<'_>) -> Result<()> {
         if let Some(names) = options.listen_names {
             add(process, "LISTEN_FDNAMES", names);
         }
+    }
+    if keeps_groups {
+        let groups = rustix::process::getgroups().map_err(|e| Error::io("read groups of this process", e))?;
+        let groups = groups.into_iter().map(rustix::fs::Gid::as_raw).collect();
+        process.user_mut().set_additional_gids(Some(groups));
     }
     if !has(process, "HOME") {
         let home = home_in(&rootfs, process)?;

@@ -54,7 +54,6 @@ pub struct ExecOptions<'a> {
 /// # Errors
 /// `Conflict` if the container does not run; with status 126 or 127 if the program cannot be executed.
 pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<Exit>, StartError> {
-    let preserve_fds = stdio::preserved(options.preserve_fds, 0)?;
     let container = root.container(id)?;
     let record = container.record()?;
     check(status::of(&container, &record)?, options)?;
@@ -90,7 +89,7 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
         console: console.as_ref(),
         cgroup: &cgroup,
         dies_with_caller: false,
-        preserve_fds,
+        preserve_fds: options.preserve_fds,
     };
     let program =
         runtime::exec_with(&launch, &|pid, fd| listener::send(&spec, &record, Status::Running, pid, &fd))?;

@@ -49,7 +49,7 @@ pub fn launch(
     goal: Goal,
 ) -> Result<Launched, StartError> {
     refuse(options)?;
-    let preserve_fds = stdio::preserved(options.preserve_fds, options.listen_fds)?;
+    let preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
     let container = root.claim(options.id)?;
     let lock = container.lock()?;
     let mut cgroup = None;

@@ -250,19 +250,19 @@ fn wait_for_start(
     Ok(())
 }
 
-/// Checks that descriptors which are to be passed on are there, and are not ours: everything that we open
-/// is close-on-exec, and may have taken a number that the caller has promised and not used.
+/// How many numbers from 3 on are the program's: up to the last that our caller has opened for it. Gaps stay
+/// gaps, since everything that we open is close-on-exec; so does what has taken such a number meanwhile.
 pub(crate) fn preserved(count: u32) -> Result<i32> {
+    let bad = || invalid(format!("{count} descriptors are to be preserved"));
+    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20).ok_or_else(bad)?;
+    Ok((3..3 + count).rev().find(|fd| is_callers(*fd)).map_or(0, |last| last - 2))
+}
+
+/// Everything that we open is close-on-exec.
+pub(crate) fn is_callers(fd: child::Fd) -> bool {
     use rustix::io::{FdFlags, fcntl_getfd};
-    let bad = |fd| invalid(format!("descriptor {fd} is to be preserved and was not passed"));
-    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20).ok_or_else(|| bad(count))?;
-    for fd in 3..3 + count {
-        let flags = sys::fd::borrowed(fd).and_then(|fd| fcntl_getfd(fd).ok());
-        if flags.is_none_or(|flags| flags.contains(FdFlags::CLOEXEC)) {
-            return Err(bad(fd.cast_unsigned()));
-        }
-    }
-    Ok(count)
+    let flags = sys::fd::borrowed(fd).and_then(|fd| fcntl_getfd(fd).ok());
+    flags.is_some_and(|flags| !flags.contains(FdFlags::CLOEXEC))
 }
 
 /// What a container names or configures must be its own.

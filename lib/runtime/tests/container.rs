@@ -15,6 +15,7 @@ mod container {
     mod hooks;
     mod hostile;
     mod listener;
+    mod places;
     mod program;
     mod races;
     mod tree;
