@@ -14,8 +14,13 @@ macro_rules! needs {
 mod bad_input;
 mod crash;
 mod cve_exec;
+mod cve_look;
+mod cve_mounts;
+mod cve_users;
+mod defaults;
 mod examples;
 mod exec;
+mod exposure;
 mod filters;
 mod harness;
 mod list;

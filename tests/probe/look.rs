@@ -38,6 +38,10 @@ fn look(process: &Path, outside: &Path, say: &mut impl FnMut(String)) {
     // What is going already can be told from what is not by neither being there.
     if let Ok(program) = fs::read_link(process.join("exe")) {
         say(format!("program {}", program.display()));
+        // Refused while it runs (ETXTBSY); what has just ended may be another's file by now.
+        if fs::OpenOptions::new().write(true).open(process.join("exe")).is_ok() {
+            say(format!("writable {}", program.display()));
+        }
     }
     if fs::symlink_metadata(process.join("root").join(outside)).is_ok() {
         say("ROOT OF THE HOST".into());

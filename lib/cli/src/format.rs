@@ -52,8 +52,7 @@ impl<R: Record> Writer<R> {
     /// If stdout cannot be written.
     pub fn record(&mut self, record: &R) -> anyhow::Result<()> {
         if self.format.json {
-            serde_json::to_writer(&mut self.out, record)?;
-            self.out.write_all(b"\n")?;
+            writeln!(self.out, "{}", json(record)?)?;
         } else if self.format.quiet {
             writeln!(self.out, "{}", record.id())?;
         } else {
@@ -82,7 +81,23 @@ impl<R: Record> Writer<R> {
 /// # Errors
 /// `Invalid` if it holds what JSON cannot, such as a path that is not UTF-8.
 pub fn json(record: &impl serde::Serialize) -> types::Result<String> {
-    serde_json::to_string(record).map_err(|e| types::Error::because(types::Kind::Invalid, "encode it", e))
+    let text = serde_json::to_string(record)
+        .map_err(|e| types::Error::because(types::Kind::Invalid, "encode it", e))?;
+    Ok(tame(text))
+}
+
+/// Control characters that JSON allows in a string steer a terminal all the same; outside of strings there
+/// are none.
+fn tame(text: String) -> String {
+    let steers = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    if !text.contains(steers) {
+        return text;
+    }
+    let mut tamed = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) { tamed.push_str(&format!("\\u{:04x}", u32::from(c))) } else { tamed.push(c) }
+    }
+    tamed
 }
 
 /// Columns of equal width, three blanks apart as Docker's; the last one is not padded.
@@ -100,4 +115,16 @@ fn write_table(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_no_character_that_steers_a_terminal_and_means_the_same() {
+        let text = json(&"a\u{7f}\u{9b}31m\u{1b}ü").unwrap();
+        assert_eq!(text, r#""a\u007f\u009b31m\u001bü""#);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), "a\u{7f}\u{9b}31m\u{1b}ü");
+    }
 }

@@ -311,5 +311,7 @@ fn part_from_caller(detached: bool) -> Result<()> {
         }
         Ok(())
     };
-    part().map_err(|e: rustix::io::Errno| Error::io("make the monitor a process of its own", e))
+    part().map_err(|e: rustix::io::Errno| Error::io("make the monitor a process of its own", e))?;
+    // A lock or a pipe that the caller has open would stay so for as long as the container lives.
+    sys::fd::close_inherited().map_err(|e| Error::io("close the caller's descriptors", e))
 }

@@ -203,6 +203,47 @@ fn links_of_the_container_lead_nowhere_but_into_its_root() {
     assert!(!ctr.root.join("busybox").exists(), "the mounts are the container's alone");
 }
 
+/// CVE-2018-15664, CVE-2026-41568, CVE-2026-42306: what is put into a running container lands on the host, since a
+/// directory is exchanged for a link to it between the look and the use.
+#[test]
+fn cve_2018_15664_a_target_that_is_exchanged_meanwhile_stays_inside() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let Some(ctr) = Container::new() else { return };
+    let times = std::env::var("LONGSHORE_RACE_STARTS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000);
+    let outside = ctr.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::create_dir(ctr.inside("/dst")).unwrap();
+    symlink(&outside, ctr.inside("/link")).unwrap();
+    let stop = AtomicBool::new(false);
+    let (mut bound, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (a, b) = (ctr.inside("/dst"), ctr.inside("/link"));
+            while !stop.load(Ordering::Relaxed) {
+                renameat_with(CWD, &a, CWD, &b, RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for turn in 0..times {
+            // On it, and below it where it has to be made.
+            let target = ["/dst", "/dst/made/deep"][turn % 2];
+            match ctr.bind_site(target) {
+                Ok(()) => {
+                    bound += 1;
+                    // It may be under its other name.
+                    while ctr.unbind(target).is_err() && ctr.mountinfo().contains("/site ") {}
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(bound > 0 && refused > 0, "no race took place: {bound} bound, {refused} refused");
+    assert!(fs::read_dir(&outside).unwrap().next().is_none(), "made on the host");
+    let host = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!host.contains(&format!("{} ", outside.display())), "mounted on the host");
+}
+
 #[test]
 fn what_cannot_be_done_is_refused_with_its_reason() {
     let Some(ctr) = Container::new() else { return };

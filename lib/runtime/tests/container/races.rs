@@ -12,8 +12,10 @@ use super::env::Env;
 use runtime::defaults::mount;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-/// Starts in `make test`.
-const STARTS: usize = 2_000;
+/// Starts in `make test`; `make soak` asks for more (`LONGSHORE_RACE_STARTS`).
+fn starts() -> usize {
+    std::env::var("LONGSHORE_RACE_STARTS").ok().and_then(|number| number.parse().ok()).unwrap_or(2_000)
+}
 
 /// The sibling.
 struct Sibling {
@@ -49,41 +51,49 @@ fn listed(dir: &Path) -> Vec<String> {
     names
 }
 
-/// CVE-2021-30465 (a mount led out of the root), CVE-2024-45310 (directories made on the host) and
-/// CVE-2026-55686 (a working directory made on the host), all in the same starts.
+/// CVE-2021-30465 (a mount led out of the root), CVE-2024-45310 (directories made on the host),
+/// CVE-2026-55686 (a working directory made on the host), and with a `/dev` that others can write to CVE-2025-31133
+/// (masks made of its null device) and CVE-2025-52881 (kernel parameters written elsewhere), in turn.
 #[test]
 fn cve_2021_30465_mount_target_race() {
     let Some(env) = Env::new() else { return };
-    let (volume, source, host) =
-        (env.dir.path().join("vol"), env.dir.path().join("src"), env.dir.path().join("host"));
-    for dir in [&volume.join("dst"), &source, &host.join("deep")] {
+    let below = |name: &str| env.dir.path().join(name);
+    let (volume, dev, source, host) = (below("vol"), below("dev"), below("src"), below("host"));
+    for dir in [&volume.join("dst"), &dev, &source, &host.join("deep")] {
         fs::create_dir_all(dir).unwrap();
     }
+    fs::write(dev.join("null"), "").unwrap();
+    symlink("/proc/sys/kernel/core_pattern", dev.join("link")).unwrap();
     fs::write(host.join("sentinel"), "untouched").unwrap();
     fs::write(source.join("f"), "inside").unwrap();
     symlink(&host, volume.join("link")).unwrap();
     let core_pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
     let sibling = Sibling::exchange(volume.join("dst"), volume.join("link"));
+    let other = Sibling::exchange(dev.join("null"), dev.join("link"));
     let (mut ran, mut refused) = (0, 0);
-    for turn in 0..STARTS {
-        let mut asked =
-            Env::request("cat /vol/dst/sentinel 2>/dev/null; touch /vol/dst/sentinel /vol/link/new; true");
+    for turn in 0..starts() {
+        let mut asked = Env::request(
+            "cat /vol/dst/sentinel 2>/dev/null; touch /vol/dst/sentinel /vol/link/new 2>/dev/null; \
+                stat -c %t:%T /proc/keys; (echo x >/proc/keys) 2>/dev/null; \
+                (echo x >/dev/null; echo x >/dev/link) 2>/dev/null; cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
+        );
         asked.mounts = vec![mount("/vol", "bind", &volume, &["rbind"])];
-        // In turn: a mount on it, a mount below it that has to be made, a working directory below it.
-        match turn % 3 {
+        // In turn: a mount on it, a mount below it that has to be made, a working directory below it, a `/dev`.
+        match turn % 4 {
             0 => asked.mounts.push(mount("/vol/dst", "bind", &source, &["rbind"])),
             1 => asked.mounts.push(mount("/vol/dst/made/deep", "bind", &source, &["rbind"])),
-            _ => asked.cwd = "/vol/dst/made/cwd".into(),
+            2 => asked.cwd = "/vol/dst/made/cwd".into(),
+            _ => asked.mounts.push(mount("/dev", "bind", &dev, &["rbind"])),
         }
         match env.start(asked) {
             Ok(running) => {
-                assert_eq!(running.finish().stdout, "", "the host's file was read");
+                assert_eq!(running.finish().stdout, "1:3\n0\n", "turn {}", turn % 4);
                 ran += 1;
             }
             Err(_) => refused += 1,
         }
     }
-    drop(sibling);
+    drop((sibling, other));
     assert!(ran > 0 && refused > 0, "no race took place: {ran} ran, {refused} were refused");
     assert_eq!(listed(&host), ["deep", "sentinel"]);
     assert!(listed(&host.join("deep")).is_empty());
