@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use runtime::{Cgroup, Console, ExecLaunch, Exit, StartError};
 use types::{Error, Kind, Result};
 
@@ -88,6 +89,7 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
         stdio,
         console: console.as_ref(),
         cgroup: &cgroup,
+        shared_mounts: !has_own_mounts(&spec),
         dies_with_caller: false,
         preserve_fds: options.preserve_fds,
     };
@@ -103,6 +105,14 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
     let relayed = matches!(terminal, Terminal::Relay);
     let master = console.filter(|_| relayed).map(Console::into_master);
     Ok(Some(relay::follow(&program, &signals, master)?))
+}
+
+fn has_own_mounts(spec: &Spec) -> bool {
+    let mut spaces =
+        spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).into_iter().flatten();
+    spaces.any(|s| {
+        s.typ() == LinuxNamespaceType::Mount && s.path().as_ref().is_none_or(|p| p.as_os_str().is_empty())
+    })
 }
 
 fn check(status: Status, options: &ExecOptions<'_>) -> Result<()> {

@@ -32,6 +32,8 @@ pub struct ExecLaunch<'a> {
     pub console: Option<&'a Console>,
     /// The container's groups.
     pub cgroup: &'a Cgroup,
+    /// The container has no mount namespace of its own: the root of that one is not its root.
+    pub shared_mounts: bool,
     /// The program is killed when the caller ends, in whatever way.
     pub dies_with_caller: bool,
     /// So many descriptors from 3 on are the program's too.
@@ -55,6 +57,7 @@ impl<'a> ExecLaunch<'a> {
             stdio,
             console: None,
             cgroup,
+            shared_mounts: false,
             dies_with_caller: false,
             preserve_fds: 0,
         }
@@ -174,7 +177,8 @@ fn plan(
 /// One call for all namespaces: the kernel enters the user namespace first and checks all of them against
 /// who we were before (setns(2)). From there on we are its user 0.
 fn enter_namespaces(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, draft: &mut Draft) -> Result<()> {
-    let mut flags = ENTERED | if other_time(launch.pid) { NEWTIME } else { 0 };
+    // Kernels without time namespaces refuse to hear of them.
+    let mut flags = ENTERED | if other(launch.pid, "time") { NEWTIME } else { 0 };
     draft.ids = Ids::of_process(launch.pid)?;
     // Checked after it was read: a pid that was reused in between is noticed.
     self::pidfd(launch.pid, launch.start_time)?;
@@ -184,16 +188,21 @@ fn enter_namespaces(launch: &ExecLaunch<'_>, pidfd: &OwnedFd, draft: &mut Draft)
         enter::raise_limits(launch.process, draft)?;
     }
     draft.push(Step::Setns { fd: pidfd.as_raw_fd(), flags });
+    if launch.shared_mounts || !other(launch.pid, "mnt") {
+        let root = root_of(launch.pid, launch.start_time)?;
+        let root = draft.hold(root);
+        draft.push(Step::KeepRoot(root));
+        draft.push(Step::Chroot);
+    }
     if draft.ids.is_some() {
         enter::become_root(draft);
     }
     Ok(())
 }
 
-/// Tells whether the container has clocks of its own. Kernels without time namespaces refuse to hear of
-/// them, so they are entered only where there are some.
-fn other_time(pid: i32) -> bool {
-    let inode = |pid: &str| rustix::fs::stat(format!("/proc/{pid}/ns/time")).map(|stat| stat.st_ino).ok();
+/// Tells whether a process is in another namespace of this name than we are.
+fn other(pid: i32, name: &str) -> bool {
+    let inode = |pid: &str| rustix::fs::stat(format!("/proc/{pid}/ns/{name}")).map(|stat| stat.st_ino).ok();
     inode(&pid.to_string()) != inode("self")
 }
 

@@ -154,6 +154,9 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         (_, libc::ELOOP) if target.is_some_and(|t| t.follow == Follow::Never) => {
             Some("it must be mounted on ordinary directory, and the image has a symbolic link there")
         }
+        (Op::Mount(_), libc::EPERM) => Some(
+            "in a user namespace, a file system that shows a namespace needs one that belongs to that user namespace",
+        ),
         (_, libc::EACCES) => {
             Some("user 0 of the container's user namespace must be able to make the mount point, or find it")
         }

@@ -14,6 +14,7 @@ mod container {
     mod groups;
     mod hooks;
     mod hostile;
+    mod joining;
     mod listener;
     mod places;
     mod program;

@@ -22,6 +22,8 @@ pub struct Env {
     pub lowers: Vec<PathBuf>,
     /// With our own process 1.
     pub init: bool,
+    /// The root is the directory of busybox itself, and no stack of layers.
+    pub plain: bool,
 }
 
 /// What a program said and how it ended.
@@ -68,7 +70,7 @@ impl Env {
         for applet in applets.split_whitespace() {
             std::os::unix::fs::symlink("busybox", base.join("bin").join(applet)).unwrap();
         }
-        Some(Self { dir, id, lowers: vec![base], init: false })
+        Some(Self { dir, id, lowers: vec![base], init: false, plain: false })
     }
 
     /// A directory that is put on top of busybox.
@@ -89,6 +91,10 @@ impl Env {
     }
 
     pub fn rootfs(&self) -> Rootfs {
+        if self.plain {
+            let base = File::open(self.lowers.last().unwrap()).unwrap();
+            return Rootfs::directory(base.as_fd()).unwrap();
+        }
         // Fresh ones each time: a volatile stack is good for one use.
         let fresh = TempDir::new_in(self.dir.path()).unwrap().keep();
         let (upper, work) = (fresh.join("upper"), fresh.join("work"));
@@ -228,6 +234,7 @@ impl Running {
         let child = runtime::exec(&ExecLaunch {
             seccomp: self.spec.linux().as_ref().unwrap().seccomp().as_ref(),
             console: console.as_ref(),
+            shared_mounts: self.shared_mounts(),
             ..ExecLaunch::new((pid, start_time), &process, stdio, &self.cgroup)
         });
         drop((out, err));
@@ -240,6 +247,13 @@ impl Running {
         stderr.read_to_string(&mut output.stderr).unwrap();
         output.code = child.wait().unwrap().code();
         Ok(output)
+    }
+}
+
+impl Running {
+    fn shared_mounts(&self) -> bool {
+        let mut spaces = self.spec.linux().as_ref().unwrap().namespaces().iter().flatten();
+        !spaces.any(|s| s.typ() == oci_spec::runtime::LinuxNamespaceType::Mount && s.path().is_none())
     }
 }
 

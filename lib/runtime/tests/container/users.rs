@@ -11,7 +11,7 @@ use runtime::defaults::mount;
 const FIRST: u32 = 200_000;
 
 /// Namespaces of a container with its own users, and 1000 of them.
-fn users(more: &str) -> String {
+pub fn users(more: &str) -> String {
     let map = format!(r#"[{{"containerID": 0, "hostID": {FIRST}, "size": 1000}}]"#);
     format!(
         r#"{{"sysctl": {{}}, "uidMappings": {map}, "gidMappings": {map}, "namespaces": [{{"type": "user"}}, {{"type": "mount"}},
