@@ -61,3 +61,30 @@ fn a_program_tells_that_it_is_ready_and_a_supervisor_hears_it() {
     let out = std::fs::read_to_string(env.dir().join("out")).unwrap();
     assert_eq!(out, "/run/notify/notify.sock\n");
 }
+
+#[test]
+fn what_cannot_be_given_is_told_and_stops_nothing() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("exec /bin/busybox sleep 60");
+    // Without the capability ourselves, in a group that has a process.
+    bundle.edit(|config| {
+        config["linux"]["cgroupsPath"] = json!(format!("/{}shared", bundle.id()));
+        config["process"]["capabilities"]["bounding"] = json!(["CAP_KILL", "CAP_SYS_TIME"]);
+    });
+    bundle.leave("run -d").ok();
+    let two = format!("{}two", bundle.id());
+    let line = format!(
+        "setpriv --bounding-set -sys_time --inh-caps -sys_time -- \
+        sh -c 'ctr-oci --log log --log-format json run -d -b bundle {two} >out 2>&1 </dev/null'"
+    );
+    env.sh(&line).run().ok();
+    let log = std::fs::read_to_string(env.dir().join("log")).unwrap();
+    assert!(log.lines().all(|line| line.contains("\"level\":\"warning\"")), "{log}");
+    assert!(log.contains("container's cgroup is not empty: 1 process(es) found"), "{log}");
+    assert!(log.contains("capabilities cannot be granted, the program runs without: CAP_SYS_TIME"), "{log}");
+    let odd = bundle.exec(&["--cap", "CAP_ODD"], &["sh", "-c", "exit 3"]);
+    odd.status(3).stderr_has("unknown capability \\\"CAP_ODD\\\"");
+    env.tool("ctr-oci").args(["delete", "-f", &two]).run().stderr_has("it holds other processes");
+    bundle.oci(&["delete", "-f"]).run().ok();
+}

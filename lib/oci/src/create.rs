@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use runtime::StartError;
+use types::Error;
 
 use crate::Root;
 use crate::bundle::Bundle;
@@ -48,13 +49,13 @@ pub struct Options<'a> {
     pub manager: Manager,
 }
 
-/// Makes a container whose first process waits for `start`.
+/// Makes a container whose first process waits for `start`. Returns what is to be told and stopped nothing.
 ///
 /// # Errors
 /// `Conflict` if the id is taken; with status 126 or 127 if the program cannot be executed.
-pub fn create(root: &Root, options: &Options<'_>) -> Result<(), StartError> {
+pub fn create(root: &Root, options: &Options<'_>) -> Result<Vec<Error>, StartError> {
     let bundle = Bundle::open(options.bundle, options.config)?;
     let wanted = bundle.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     let terminal = Terminal::choose(wanted, true, options.console_socket)?;
-    launch(root, options, bundle, &terminal, Goal::Gate).map(drop)
+    launch(root, options, bundle, &terminal, Goal::Gate).map(|launched| launched.complaints)
 }

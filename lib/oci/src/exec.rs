@@ -11,7 +11,7 @@ use crate::console::{self, Terminal};
 use crate::record::Record;
 use crate::signals::Signals;
 use crate::status::{self, Status};
-use crate::{Root, environment, exec_process, groups, listener, pid_file, relay, stdio};
+use crate::{Root, environment, exec_process, groups, listener, pid_file, relay, stdio, warnings};
 
 /// What is to be run, and how.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,16 +50,22 @@ pub struct ExecOptions<'a> {
     pub ignore_paused: bool,
 }
 
-/// Runs a program in a container. Returns how it has ended, or nothing if it was left running.
+/// Runs a program in a container. Returns how it has ended, or nothing if it was left running, and what is to
+/// be told and stopped nothing.
 ///
 /// # Errors
 /// `Conflict` if the container does not run; with status 126 or 127 if the program cannot be executed.
-pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<Exit>, StartError> {
+pub fn exec(
+    root: &Root,
+    id: &str,
+    options: &ExecOptions<'_>,
+) -> Result<(Option<Exit>, Vec<Error>), StartError> {
     let container = root.container(id)?;
     let record = container.record()?;
     check(status::of(&container, &record)?, options)?;
     let spec = container.config()?;
     let mut process = exec_process::process(&spec, options)?;
+    let complaints = warnings::of_exec(&spec, &process, options.caps)?;
     if !environment::has(&process, "HOME") {
         let inside = runtime::root_of(record.pid, record.start_time)?;
         let home = environment::home(inside.as_fd(), &process);
@@ -101,10 +107,10 @@ pub fn exec(root: &Root, id: &str, options: &ExecOptions<'_>) -> Result<Option<E
     if let Some(path) = options.pid_file {
         pid_file::write(path, program.pid())?;
     }
-    let Some(signals) = signals else { return Ok(None) };
+    let Some(signals) = signals else { return Ok((None, complaints)) };
     let relayed = matches!(terminal, Terminal::Relay);
     let master = console.filter(|_| relayed).map(Console::into_master);
-    Ok(Some(relay::follow(&program, &signals, master)?))
+    Ok((Some(relay::follow(&program, &signals, master)?), complaints))
 }
 
 fn has_own_mounts(spec: &Spec) -> bool {

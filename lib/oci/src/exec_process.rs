@@ -104,7 +104,8 @@ fn nothing() -> LinuxCapabilities {
     sets
 }
 
-fn capability(name: &str) -> Option<oci_spec::runtime::Capability> {
+/// Reads the name of a capability, with or without `CAP_`.
+pub fn capability(name: &str) -> Option<oci_spec::runtime::Capability> {
     let name = name.to_ascii_uppercase();
     let name = name.strip_prefix("CAP_").unwrap_or(&name);
     serde_json::from_value(serde_json::Value::String(format!("CAP_{name}"))).ok()

@@ -16,7 +16,7 @@ use crate::notify::Notify;
 use crate::record::{CONFIG, FORMAT, Record};
 use crate::root::{Container, Root};
 use crate::status::Status;
-use crate::{environment, groups, hooks, listener, notify, pid_file, stdio};
+use crate::{environment, groups, hooks, listener, notify, pid_file, stdio, warnings};
 
 /// A container whose first process is there.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Launched {
     pub master: Option<OwnedFd>,
     /// What is to be told when the program is ready.
     pub notify: Option<Notify>,
+    /// What is to be told and stopped nothing.
+    pub complaints: Vec<Error>,
 }
 
 /// How far the first process goes.
@@ -53,6 +55,7 @@ pub fn launch(
     let container = root.claim(options.id)?;
     let lock = container.lock()?;
     let mut cgroup = None;
+    let mut complaints = Vec::new();
     let begun = (|| {
         environment::complete(&mut bundle, options)?;
         let record = record(options, &bundle);
@@ -63,16 +66,22 @@ pub fn launch(
         }
         let made = groups::make(options, &bundle.spec)?;
         let cgroup = cgroup.insert(made);
+        complaints = warnings::of_container(&bundle.spec, cgroup)?;
         begin(&container, options, &bundle, cgroup, terminal, goal, record, preserve_fds)
     })();
     drop(lock);
     match begun {
         Ok((record, process, master, notify)) => {
-            Ok(Launched { container, record, process, spec: bundle.spec, master, notify })
+            Ok(Launched { container, record, process, spec: bundle.spec, master, notify, complaints })
         }
         Err(e) => {
             // The reason for the failure is the one to tell; what could not be removed is found by delete.
-            let left = cgroup.map_or(Ok(()), |cgroup| cgroup.remove());
+            // Who was in a group before does not belong to this container.
+            let left = match cgroup {
+                Some(cgroup) if cgroup.found_processes() > 0 => cgroup.remove_unused(),
+                Some(cgroup) => cgroup.remove(),
+                None => Ok(()),
+            };
             let _complaints = after_failure(&container, &bundle.spec);
             let _left = left.and_then(|()| container.remove());
             Err(e)

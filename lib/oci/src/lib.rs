@@ -42,6 +42,7 @@ mod status;
 mod stdio;
 mod template;
 mod update;
+mod warnings;
 
 pub use bundle::Bundle;
 pub use create::{Manager, Options, create};

@@ -31,7 +31,7 @@ pub struct Run {
 }
 
 /// Runs a bundle. Returns how its program has ended, or nothing if it was left running, and what
-/// hooks had to complain about.
+/// is to be told and stopped nothing.
 ///
 /// # Errors
 /// With status 126 or 127 if the program could not be executed.
@@ -40,10 +40,10 @@ pub fn run(root: &Root, options: &Options<'_>, how: &Run) -> Result<(Option<Exit
     let wanted = bundle.spec.process().as_ref().and_then(|process| process.terminal()).unwrap_or(false);
     let terminal = Terminal::choose(wanted, how.detach, options.console_socket)?;
     let signals = if how.detach { None } else { Some(Signals::take()?) };
-    let launched = launch(root, options, bundle, &terminal, Goal::Program)?;
-    let mut complaints = Vec::new();
+    let mut launched = launch(root, options, bundle, &terminal, Goal::Program)?;
+    let mut complaints = std::mem::take(&mut launched.complaints);
     if launched.record.poststart {
-        complaints = hooks::after_start(&launched.record, &launched.spec)?;
+        complaints.extend(hooks::after_start(&launched.record, &launched.spec)?);
     }
     let Some(signals) = signals else {
         if let Some(notify) = &launched.notify {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use oci_spec::runtime::{Capabilities, Capability};
+use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities};
 use types::{Error, Kind, Result};
 
 /// Every capability, by number (`capabilities(7)`, `linux/capability.h`).
@@ -70,6 +70,27 @@ pub const DEFAULT: [Capability; 11] = [
 #[must_use]
 pub fn mask(set: &Capabilities) -> u64 {
     ALL.iter().enumerate().filter(|(_, cap)| set.contains(cap)).fold(0, |mask, (bit, _)| mask | 1 << bit)
+}
+
+/// What this process has itself: sets can only be narrowed.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn held() -> Result<u64> {
+    let sets =
+        rustix::thread::capabilities(None).map_err(|e| Error::io("read capabilities of this process", e))?;
+    Ok(sets.permitted.bits())
+}
+
+/// Capabilities that a process asks for and this one cannot give: the program runs without them, and the
+/// specification wants that to be told.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn not_held(asked: &LinuxCapabilities) -> Result<Vec<Capability>> {
+    let sets = [asked.bounding(), asked.permitted(), asked.effective(), asked.inheritable(), asked.ambient()];
+    let missing = sets.into_iter().flatten().map(mask).fold(0, |all, set| all | set) & !held()?;
+    Ok(ALL.iter().enumerate().filter(|(bit, _)| missing & 1 << bit != 0).map(|(_, cap)| *cap).collect())
 }
 
 /// Applies `--cap-add` and `--cap-drop` to a set: `ALL`, or names with or without `CAP_`, in any case.

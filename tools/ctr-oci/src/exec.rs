@@ -90,7 +90,8 @@ impl ExecArgs {
             preserve_fds: self.preserve_fds,
             ignore_paused: self.ignore_paused,
         };
-        let exit = oci::exec(root, id, &options).map_err(types::Error::from)?;
+        let (exit, complaints) = oci::exec(root, id, &options).map_err(types::Error::from)?;
+        complaints.iter().for_each(|complaint| log.warn(complaint));
         Ok(exit.map_or(ExitCode::SUCCESS, status))
     }
 }

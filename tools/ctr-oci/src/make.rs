@@ -92,7 +92,8 @@ impl MakeArgs {
 impl CreateArgs {
     pub fn run(&self, root: &oci::Root, global: &Global, log: &Log) -> anyhow::Result<ExitCode> {
         log.debug(&format!("create container {:?} of bundle {:?}", self.make.id, self.make.bundle));
-        oci::create(root, &self.make.options(global)?).map_err(types::Error::from)?;
+        let complaints = oci::create(root, &self.make.options(global)?).map_err(types::Error::from)?;
+        complaints.iter().for_each(|complaint| log.warn(complaint));
         Ok(ExitCode::SUCCESS)
     }
 }

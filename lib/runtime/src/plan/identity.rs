@@ -50,7 +50,7 @@ pub fn plan(
 fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Draft) -> Result<Vec<Step>> {
     let user = process.user();
     // In a user namespace of its own, the first process has them all.
-    let held = if draft.ids.is_some() { u64::MAX } else { held()? };
+    let held = if draft.ids.is_some() { u64::MAX } else { caps::held()? };
     let set = |set: &Option<_>| set.as_ref().map_or(0, caps::mask) & held;
     // Without a list there is nothing to keep: an OCI configuration names all that it wants.
     let wanted = process.capabilities().clone();
@@ -88,13 +88,6 @@ fn finish(uid: u32, effective: u64, permitted: u64, inheritable: u64, ambient: u
     if ambient != 0 {
         draft.push(Step::Ambient(ambient));
     }
-}
-
-/// What this process has itself: a set can only be narrowed, and `ALL` means all that can be given.
-fn held() -> Result<u64> {
-    let sets = rustix::thread::capabilities(None)
-        .map_err(|e| types::Error::io("read capabilities of this process", e))?;
-    Ok(sets.permitted.bits())
 }
 
 /// Standard descriptors that sit on each other's number (2 as 0, say) are moved out of the way first.
