@@ -33,9 +33,13 @@ pub fn create(store: &Store, request: &Request) -> Result<Created> {
     let mut record = record(request, &image, &config, &id)?;
     let declared = config.config().as_ref().and_then(|c| c.volumes().clone()).unwrap_or_default();
     vol::add_image_volumes(&mut record.mounts, declared.iter().map(String::as_str));
-    let volumes = vol::prepare(store, &mut record.mounts)?;
+    let mut volumes = vol::prepare(store, &mut record.mounts)?;
     record.anonymous_volumes = volumes.anonymous().to_vec();
     let created = commit(store, request, &config, record)?;
+    if let Err(err) = volumes.make() {
+        drop(store.remove_container(created.lock, &created.record)?);
+        return Err(err);
+    }
     volumes.keep();
     Ok(created)
 }

@@ -72,8 +72,9 @@ pub fn lease(store: &Store, bridge: &Bridge, id: &str) -> Result<Lease> {
         }
         for n in 0..subnet.hosts() {
             let address = subnet.host(start.wrapping_add(n));
+            // Noted first: what is claimed is found and given back, whoever is killed when.
+            store.attach_address(id, address)?;
             if take(store, address, id)? {
-                store.attach_address(id, address)?;
                 return Ok(Lease::new(id, address, subnet, bridge.ipv6()));
             }
         }
@@ -112,7 +113,7 @@ fn take(store: &Store, address: Ipv4Addr, id: &str) -> Result<bool> {
                 let _one = store.lock_leases()?;
                 if store.lease_holder(address)?.as_deref() == Some(&holder) {
                     release(store, &holder)?;
-                    // A claim without a note: it was killed between the two.
+                    // A claim without a note is none that we make.
                     store.drop_lease(address)?;
                 }
                 store.claim_lease(address, id)

@@ -102,6 +102,12 @@ impl Store {
         self.list(&layout::volumes())
     }
 
+    /// Whether there is a volume of that name.
+    #[must_use]
+    pub fn has_volume(&self, volume: &str) -> bool {
+        self.exists(&layout::volume(volume))
+    }
+
     /// What a volume was made with; `None` if there is none of that name.
     pub fn volume(&self, volume: &str) -> Result<Option<Record>> {
         self.read_json(&layout::volume(volume).join(name::RECORD))

@@ -5,7 +5,7 @@
 //! resolved inside its root, and what looks into a container runs nothing of it.
 //! Does not: know how a container is started. The order of a container's life is
 //! [`prepare`] (its volumes, when it is made), [`resolve`] (the mounts of its configuration),
-//! [`copy_up`] (at its first start, when the root is there), [`live`] (while it runs).
+//! [`ensure`] (the volumes, at each start), [`copy_up`] (at its first start, when the root is there), [`live`] (while it runs).
 
 mod copy;
 pub mod live;
@@ -15,6 +15,6 @@ mod resolve;
 mod tree;
 
 pub use copy::copy_up;
-pub use named::{Volume, create, create_anonymous, list, remove, users};
-pub use prepare::{Prepared, add_image_volumes, prepare};
+pub use named::{Volume, create, create_anonymous, list, remove, remove_anonymous, users};
+pub use prepare::{Prepared, add_image_volumes, ensure, prepare};
 pub use resolve::{describe, resolve};

@@ -48,14 +48,23 @@ pub fn create(store: &Store, volume: &str, labels: &BTreeMap<String, String>) ->
 /// If the store cannot be written.
 pub fn create_anonymous(store: &Store, labels: &BTreeMap<String, String>) -> Result<String> {
     loop {
-        let Some(volume) = name::id(&random()) else { continue };
+        let volume = new_name();
         if create_as(store, &volume, labels, true)? {
             return Ok(volume);
         }
     }
 }
 
-fn create_as(
+/// A name for a volume that nobody has named.
+pub(crate) fn new_name() -> String {
+    loop {
+        if let Some(name) = name::id(&random()) {
+            return name;
+        }
+    }
+}
+
+pub(crate) fn create_as(
     store: &Store,
     volume: &str,
     labels: &BTreeMap<String, String>,
@@ -131,6 +140,28 @@ pub fn remove(store: &Store, volume: &str, dry_run: bool) -> Result<()> {
         .hint(format!("remove the container first: ctr-rm {name}")));
     }
     if dry_run { Ok(()) } else { store.remove_volume(&lock, volume) }
+}
+
+/// Removes the anonymous volumes of a container that is about to be removed, unless others use them.
+/// Before the container and not after it: if the remover is killed, the container is still there and
+/// can be removed again, and no volume is left that belongs to nobody.
+///
+/// # Errors
+/// The first failure; the others were tried nevertheless.
+pub fn remove_anonymous(store: &Store, owner: &container::Record) -> Result<()> {
+    if owner.anonymous_volumes.is_empty() {
+        return Ok(());
+    }
+    let lock = store.lock_volumes(LockMode::Exclusive)?;
+    let users = users(store)?;
+    let by_others =
+        |volume: &String| users.get(volume).is_some_and(|users| users.iter().any(|user| user.id != owner.id));
+    let mut done = Ok(());
+    for volume in owner.anonymous_volumes.iter().filter(|volume| !by_others(volume)) {
+        // One that is gone already is no error.
+        done = done.and(store.remove_volume(&lock, volume));
+    }
+    done
 }
 
 fn random() -> [u8; 32] {

@@ -3,19 +3,24 @@
 use std::path::PathBuf;
 
 use store::{LockMode, LockedDir, Store};
+use types::container::Record;
 use types::mount::{self, MountSpec, Source};
-use types::{Error, Kind, Result};
+use types::{Error, Kind, Result, name};
 
-use crate::{create, create_anonymous, remove, resolve};
+use crate::named::{create_as, new_name};
+use crate::{remove, resolve};
 
-/// What was made for a container that does not exist yet. Dropping it removes again what nobody
-/// else uses; [`Self::keep`] ends the care once the container's record is there.
+/// The volumes of a container that does not exist yet, by name. They are made once its record is
+/// there: whoever is killed in between leaves no volume that belongs to nobody, and what is missing
+/// is made by [`ensure`] at the start. Dropping it removes again what was made and nobody else uses;
+/// [`Self::keep`] ends the care.
 #[must_use = "dropping it removes the volumes that were made"]
 #[derive(Debug)]
 pub struct Prepared<'s> {
     store: &'s Store,
     /// Keeps `vol-rm` out until the container's record says what it uses.
     hold: Option<LockedDir>,
+    wanted: Vec<String>,
     anonymous: Vec<String>,
     made: Vec<String>,
 }
@@ -27,10 +32,43 @@ impl Prepared<'_> {
         &self.anonymous
     }
 
-    /// The container exists: everything stays.
+    /// Makes those that are missing, now that the container's record names them.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn make(&mut self) -> Result<()> {
+        for volume in &self.wanted {
+            if make(self.store, volume, self.anonymous.contains(volume))? {
+                self.made.push(volume.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The container exists, and they do: everything stays.
     pub fn keep(mut self) {
         self.made.clear();
     }
+}
+
+fn make(store: &Store, volume: &str, anonymous: bool) -> Result<bool> {
+    create_as(store, volume, &std::collections::BTreeMap::new(), anonymous)
+}
+
+/// Makes the volumes of a container that are missing, at its start: its maker, or who began to remove
+/// it, was killed.
+///
+/// # Errors
+/// If the store cannot be written.
+pub fn ensure(store: &Store, record: &Record) -> Result<()> {
+    for mount in &record.mounts {
+        if let Source::Volume(volume) = &mount.source
+            && !store.has_volume(volume)
+        {
+            make(store, volume, record.anonymous_volumes.contains(volume))?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Prepared<'_> {
@@ -44,8 +82,8 @@ impl Drop for Prepared<'_> {
     }
 }
 
-/// Makes the volumes that `mounts` names and that are missing, gives the anonymous ones a name,
-/// and checks that the sources of binds are there.
+/// Finds out which volumes `mounts` names, gives the anonymous ones a name, and checks that the sources
+/// of binds are there.
 ///
 /// # Errors
 /// `Invalid` if two mounts share a target; `NotFound` if a bind's source is missing. Then
@@ -62,18 +100,17 @@ pub fn prepare<'s>(store: &'s Store, mounts: &mut [MountSpec]) -> Result<Prepare
         true => Some(store.lock_volumes(LockMode::Shared)?),
         false => None,
     };
-    let mut prepared = Prepared { store, hold, anonymous: Vec::new(), made: Vec::new() };
+    let mut prepared = Prepared { store, hold, wanted: Vec::new(), anonymous: Vec::new(), made: Vec::new() };
     for spec in mounts {
         match &spec.source {
             Source::Volume(volume) => {
-                if create(store, volume, &std::collections::BTreeMap::new())? {
-                    prepared.made.push(volume.clone());
-                }
+                name::check("volume", volume)?;
+                prepared.wanted.push(volume.clone());
             }
             Source::Anonymous => {
-                let volume = create_anonymous(store, &std::collections::BTreeMap::new())?;
+                let volume = new_name();
+                prepared.wanted.push(volume.clone());
                 prepared.anonymous.push(volume.clone());
-                prepared.made.push(volume.clone());
                 spec.source = Source::Volume(volume);
             }
             Source::Bind(_) | Source::Tmpfs(_) => {}
@@ -96,8 +133,8 @@ pub fn add_image_volumes<'a>(mounts: &mut Vec<MountSpec>, paths: impl IntoIterat
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::create;
     use store::{Paths, Sync};
-    use types::container::Record;
 
     /// A store of its own for one test.
     pub(crate) fn scratch() -> (tempfile::TempDir, Store) {
@@ -133,7 +170,8 @@ pub(crate) mod tests {
             MountSpec::new(Source::Volume("data".into()), "/data".into()),
             MountSpec::new(Source::Anonymous, "/cache".into()),
         ];
-        let prepared = prepare(&store, &mut mounts).unwrap();
+        let mut prepared = prepare(&store, &mut mounts).unwrap();
+        prepared.make().unwrap();
         let anonymous = prepared.anonymous().to_vec();
         prepared.keep();
         assert!(anonymous.iter().all(|n| types::name::is_id(n)) && anonymous.len() == 1);
@@ -151,7 +189,8 @@ pub(crate) mod tests {
             .map(|n| MountSpec::new(Source::Volume(n.into()), format!("/{n}").into()))
             .to_vec();
         mounts.push(MountSpec::new(Source::Anonymous, "/x".into()));
-        let prepared = prepare(&store, &mut mounts).unwrap();
+        let mut prepared = prepare(&store, &mut mounts).unwrap();
+        prepared.make().unwrap();
         assert_eq!(names(&store).len(), 5);
         // Someone else begins to use one meanwhile.
         container(&store, "web", &mounts[2..3], &[]);
@@ -163,7 +202,8 @@ pub(crate) mod tests {
     fn while_a_container_is_made_no_volume_is_removed() {
         let (_dir, store) = scratch();
         let mut mounts = vec![MountSpec::new(Source::Volume("data".into()), "/data".into())];
-        let prepared = prepare(&store, &mut mounts).unwrap();
+        let mut prepared = prepare(&store, &mut mounts).unwrap();
+        prepared.make().unwrap();
         std::thread::scope(|scope| {
             let remover = scope.spawn(|| remove(&store, "data", false));
             std::thread::sleep(std::time::Duration::from_millis(50));

@@ -12,7 +12,7 @@ use types::{Context, Error, Kind, Result};
 /// hides another: the ones nearer to the root come first.
 ///
 /// # Errors
-/// `NotFound` if the source of a bind or a volume is missing.
+/// `NotFound` if the source of a bind is missing.
 pub fn resolve(store: &Store, mounts: &[MountSpec]) -> Result<Vec<Mount>> {
     let mut specs: Vec<&MountSpec> = mounts.iter().collect();
     specs.sort_by_key(|spec| spec.target.components().count());
@@ -26,10 +26,7 @@ fn one(store: &Store, spec: &MountSpec) -> Result<Mount> {
             ("bind", path.clone(), bind_options(spec))
         }
         Source::Volume(volume) => {
-            if store.volume(volume)?.is_none() {
-                return Err(Error::new(Kind::NotFound, format!("no such volume: {volume:?}"))
-                    .within(format!("mount on {:?}", spec.target)));
-            }
+            // It need not be there before the start ([`crate::ensure`]).
             ("bind", store.absolute(&store.volume_data(volume)), bind_options(spec))
         }
         Source::Anonymous => {
