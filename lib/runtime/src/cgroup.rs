@@ -226,7 +226,12 @@ impl Cgroup {
             if pids.is_empty() {
                 return Ok(());
             }
-            let all: Vec<_> = pids.into_iter().filter_map(|pid| Pidfd::open(pid).ok()).collect();
+            let opened = pids.into_iter().filter_map(|pid| Some((pid, Pidfd::open(pid).ok()?)));
+            let opened: Vec<_> = opened.collect();
+            // Looked at again once they are held: a number that was reused in between is not one of ours.
+            let still = self.pids()?;
+            let ours = opened.into_iter().filter(|(pid, _)| still.contains(pid));
+            let all: Vec<_> = ours.map(|(_, process)| process).collect();
             for process in &all {
                 // Gone already is what we want.
                 let _gone = process.signal(libc::SIGKILL);
