@@ -10,6 +10,14 @@ use crate::session::{Session, Wish};
 use crate::start::{Attach, Outcome};
 use crate::wire::{self, Order, Report, Wire};
 
+/// How it went.
+pub(crate) enum End {
+    /// As the monitor said.
+    Known(Outcome),
+    /// The program was started, and then there was no monitor any more.
+    Abandoned,
+}
+
 /// Stays with a start until it is over for the tool.
 pub(crate) fn follow(
     wire: &Wire,
@@ -17,25 +25,26 @@ pub(crate) fn follow(
     attach: &Attach,
     stdin: Option<OwnedFd>,
     terminal: Option<OwnedFd>,
-) -> Result<Outcome> {
+) -> Result<End> {
     let Attach::Foreground { stdin: wants_stdin, detach_keys } = attach else {
-        return Ok(match wire.next_report() {
+        return Ok(End::Known(match wire.next_report() {
             Some(Report::Started) => Outcome::Started,
             other => failed(other),
-        });
+        }));
     };
     let mut session = Session::begin(*wants_stdin, detach_keys, terminal, stdin)?;
-    let outcome = converse(wire, &mut session);
+    let end = converse(wire, &mut session);
     drop(session); // the terminal is the user's again
     // After a failure nothing may be going on any more. After an end only files are being deleted,
     // which need not hold up the user.
-    if matches!(outcome, Outcome::Failed(..)) {
+    if matches!(end, End::Known(Outcome::Failed(..)) | End::Abandoned) {
         sys::fork::reap(monitor);
     }
-    Ok(outcome)
+    Ok(end)
 }
 
-fn converse(wire: &Wire, session: &mut Session) -> Outcome {
+fn converse(wire: &Wire, session: &mut Session) -> End {
+    let mut started = false;
     loop {
         let (report, signal, input) = wait(wire, session);
         for wish in session.advance(signal, input) {
@@ -43,15 +52,16 @@ fn converse(wire: &Wire, session: &mut Session) -> Outcome {
                 Wish::Signal(signal) => wire.order(Order::Signal(signal)),
                 Wish::Leave => {
                     wire.order(Order::Detach);
-                    return Outcome::Left;
+                    return End::Known(Outcome::Left);
                 }
             }
         }
         if report {
             match wire.next_report() {
-                Some(Report::Started) => {}
-                Some(Report::Exited(code)) => return Outcome::Ended(code),
-                other => return failed(other),
+                Some(Report::Started) => started = true,
+                Some(Report::Exited(code)) => return End::Known(Outcome::Ended(code)),
+                None if started => return End::Abandoned,
+                other => return End::Known(failed(other)),
             }
         }
     }

@@ -24,6 +24,7 @@ mod remove;
 mod session;
 mod signals;
 mod spec;
+mod standby;
 mod start;
 mod stop;
 mod streams;

@@ -3,7 +3,8 @@
 //! It is the parent of the container's first process. It copies output to the log and to the tool
 //! that waits in the foreground, passes on signals, reaps, records the exit once, and releases
 //! address, ports and control group. It holds the lock of `run.jsonl` as long as it lives, so that
-//! everyone notices if it is killed.
+//! everyone notices if it is killed, and without a tool in the foreground there is a [`Standby`] that
+//! goes on in its place.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use types::container::{ExitRecord, Record, Run};
 use crate::clock;
 use crate::pump::Pump;
 use crate::signals::{self, Hearing};
+use crate::standby::Standby;
 use crate::wire::{Order, Report, Wire};
 
 /// A container that runs, as its monitor sees it.
@@ -33,6 +35,7 @@ pub(crate) struct Monitor<'s> {
     pub(crate) client: Option<Wire>,
     /// Held so that the program's standard input stays open without a client.
     pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) standby: Standby,
 }
 
 /// What woke the monitor.
@@ -40,12 +43,14 @@ pub(crate) struct Monitor<'s> {
 enum Event {
     Output(usize),
     Client,
+    Standby,
     Exit,
 }
 
 /// A run that is over.
 pub(crate) struct Ended<'s> {
-    code: i32,
+    /// `None` if nobody knows.
+    code: Option<i32>,
     /// Still held: the run counts as going on until its last word is said.
     lock: store::RunLock,
     outputs: Vec<(Stream, Pump)>,
@@ -53,6 +58,8 @@ pub(crate) struct Ended<'s> {
     trash: Option<Trash<'s>>,
     /// The tool in the foreground.
     pub(crate) client: Option<Wire>,
+    /// Goes on with the rest if we are killed.
+    pub(crate) standby: Standby,
     /// Another run is to follow.
     pub(crate) restart: bool,
     /// How long it lasted.
@@ -63,13 +70,14 @@ impl Ended<'_> {
     /// Lets go of a run that no other follows: the tool in the foreground gets what is left of
     /// the output, then the status.
     pub(crate) fn finish(self) {
+        drop(self.standby); // it holds the lock as well
         // Whoever waits for the end of this run finds everything in its final state.
         drop(self.lock);
         for (_, pump) in self.outputs {
             pump.finish();
         }
         if let Some(client) = self.client {
-            client.report(&Report::Exited(u8::try_from(self.code).unwrap_or(255)));
+            client.report(&Report::Exited(self.code.map_or(255, |code| u8::try_from(code).unwrap_or(255))));
         }
         // Nobody waits for this: the container is gone, only its files take their time.
         drop(self.trash);
@@ -81,38 +89,44 @@ impl<'s> Monitor<'s> {
     pub(crate) fn supervise(mut self) -> Ended<'s> {
         let began = Instant::now();
         let emulated = self.watch();
-        let code = match (self.process.wait(), emulated) {
-            // We ended it in the way the signal would have ended any other process.
-            (Ok(runtime::Exit::Signal(libc::SIGKILL)), Some(signal)) => 128 + signal,
-            (Ok(exit), _) => exit.code(),
-            (Err(_), _) => 255,
-        };
-        let (log, outputs) = (&mut self.log, &mut self.outputs);
-        for (stream, pump) in outputs.iter_mut() {
-            let now = clock::now();
-            pump.drain(|bytes| write_log(log, *stream, &now, bytes));
-        }
-        let restart = self.record.restart.wants(code, self.run.restarts)
-            && !self.store.is_stop_requested(&self.record.id, Duration::ZERO).unwrap_or(true);
-        let exit = ExitRecord {
-            finished: clock::now(),
-            code,
-            oom_killed: self.cgroup.as_ref().is_some_and(|group| group.oom_killed()),
-            restarting: restart,
-            error: String::new(),
+        let exit = match self.lock.recorded() {
+            // We are the standby of a monitor that was killed after it had written it.
+            Ok(Some(exit)) => Some(exit),
+            _ => self.record_exit(emulated),
         };
         // Each step is tried, whatever became of the one before: a run that cannot be recorded
-        // must still give back its address. There is nobody to tell; `ctr-ls` shows a run without
-        // an exit record as lost, and the next start or removal releases what is left.
-        drop(self.lock.end(&exit));
+        // must still give back its address. There is nobody to tell; the next start or removal
+        // releases what is left.
         drop(crate::release::release(self.store, &self.record.id, self.cgroup.take()));
         let trash = if self.record.auto_remove {
             crate::remove::remove_ended(self.store, &self.record).ok()
         } else {
             None
         };
-        let Self { lock, outputs, client, .. } = self;
-        Ended { code, lock, outputs, trash, client, restart, lasted: began.elapsed() }
+        let Self { lock, outputs, client, standby, .. } = self;
+        let (code, restart) = (exit.as_ref().map(|exit| exit.code), exit.is_some_and(|exit| exit.restarting));
+        Ended { code, lock, outputs, trash, client, standby, restart, lasted: began.elapsed() }
+    }
+
+    /// Takes what is left of the output, and writes down how the run ended. If that is not known or
+    /// cannot be written, `ctr-ls` shows the run as lost.
+    fn record_exit(&mut self, emulated: Option<i32>) -> Option<ExitRecord> {
+        let (log, outputs) = (&mut self.log, &mut self.outputs);
+        for (stream, pump) in outputs.iter_mut() {
+            let now = clock::now();
+            pump.drain(|bytes| write_log(log, *stream, &now, bytes));
+        }
+        let code = match (self.process.how_it_ended(self.run.start_time)?, emulated) {
+            // We ended it in the way the signal would have ended any other process.
+            (runtime::Exit::Signal(libc::SIGKILL), Some(signal)) => 128 + signal,
+            (how, _) => how.code(),
+        };
+        let restarting = self.record.restart.wants(code, self.run.restarts)
+            && !self.store.is_stop_requested(&self.record.id, Duration::ZERO).unwrap_or(true);
+        let oom_killed = self.cgroup.as_ref().is_some_and(|group| group.oom_killed());
+        let exit = ExitRecord { finished: clock::now(), code, oom_killed, restarting, error: String::new() };
+        drop(self.lock.end(&exit));
+        Some(exit)
     }
 
     /// Copies and passes on until the first process ends. Returns the signal whose default action
@@ -120,9 +134,11 @@ impl<'s> Monitor<'s> {
     fn watch(&mut self) -> Option<i32> {
         let mut emulated = None;
         loop {
+            self.appoint_standby();
             for event in self.wait_for_events() {
                 match event {
                     Event::Exit => return emulated,
+                    Event::Standby => self.standby.renew(),
                     Event::Client => {
                         if let Some(signal) = self.obey() {
                             emulated = Some(signal);
@@ -139,9 +155,22 @@ impl<'s> Monitor<'s> {
         }
     }
 
+    /// Makes the standby if it is time. A tool in the foreground is one by itself: the container ends
+    /// with its monitor, and the tool says so.
+    fn appoint_standby(&mut self) {
+        if self.client.is_none()
+            && self.standby.is_due()
+            && self.standby.appoint()
+            // We are the monitor now. Its log may have been rotated since.
+            && let Ok(log) = self.store.open_log(&self.record.id)
+        {
+            self.log = log;
+        }
+    }
+
     fn wait_for_events(&self) -> Vec<Event> {
-        let mut events = Vec::with_capacity(4);
-        let mut fds = Vec::with_capacity(4);
+        let mut events = Vec::with_capacity(5);
+        let mut fds = Vec::with_capacity(5);
         for (n, (_, pump)) in self.outputs.iter().enumerate() {
             if let Some((fd, flags)) = pump.interest() {
                 events.push(Event::Output(n));
@@ -152,9 +181,14 @@ impl<'s> Monitor<'s> {
             events.push(Event::Client);
             fds.push(PollFd::from_borrowed_fd(client.fd(), PollFlags::IN));
         }
+        if let Some(fd) = self.standby.fd() {
+            events.push(Event::Standby);
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
         events.push(Event::Exit);
         fds.push(PollFd::from_borrowed_fd(self.process.pidfd(), PollFlags::IN));
-        while poll(&mut fds, None).is_err() {} // EINTR, or no memory for a moment
+        let patience = if self.client.is_none() { self.standby.patience() } else { None };
+        while poll(&mut fds, patience.as_ref()).is_err() {} // EINTR, or no memory for a moment
         events
             .into_iter()
             .zip(&fds)
@@ -168,20 +202,23 @@ impl<'s> Monitor<'s> {
         match self.client.as_ref().and_then(Wire::next_order) {
             Some(Order::Signal(signal)) => self.deliver(signal),
             Some(Order::Detach) => {
-                self.client = None;
-                for (_, pump) in &mut self.outputs {
-                    pump.detach();
-                }
+                self.let_go_of_client();
+                crate::tty::forget();
+                self.standby.renew();
                 None
             }
             None => {
-                self.client = None;
-                for (_, pump) in &mut self.outputs {
-                    pump.detach();
-                }
+                self.let_go_of_client();
                 drop(self.process.signal(libc::SIGKILL)); // gone is what it should be
                 None
             }
+        }
+    }
+
+    fn let_go_of_client(&mut self) {
+        self.client = None;
+        for (_, pump) in &mut self.outputs {
+            pump.detach();
         }
     }
 

@@ -1,6 +1,6 @@
 //! Removing containers.
 
-use store::{Status, Store, Trash};
+use store::{LockedDir, Status, Store, Trash};
 use types::container::Record;
 use types::{Error, Kind, Result};
 
@@ -37,8 +37,10 @@ pub fn remove(store: &Store, id: &str, force: bool, volumes: bool) -> Result<()>
             _ => {}
         }
         release::release(store, id, None)?;
-        store.remove_container(lock, &record)?.empty()?;
-        return if volumes { remove_volumes(store, &record) } else { Ok(()) };
+        if volumes {
+            vol::remove_anonymous(store, &record)?;
+        }
+        return store.remove_container(lock, &record)?.empty();
     }
 }
 
@@ -57,20 +59,11 @@ pub fn discard(store: &Store, id: &str) -> Result<()> {
 /// goes when what is returned is dropped.
 pub(crate) fn remove_ended<'s>(store: &'s Store, record: &Record) -> Result<Trash<'s>> {
     let lock = store.lock_container(&record.id)?;
-    let trash = store.remove_container(lock, record)?;
-    remove_volumes(store, record)?;
-    Ok(trash)
+    take_away(store, record, lock)
 }
 
-fn remove_volumes(store: &Store, record: &Record) -> Result<()> {
-    let mut result = Ok(());
-    for name in &record.anonymous_volumes {
-        match vol::remove(store, name, false) {
-            // Another container may use it by name, or it is gone already.
-            Err(e) if matches!(e.kind(), Kind::Conflict | Kind::NotFound) => {}
-            Err(e) => result = Err(e),
-            Ok(()) => {}
-        }
-    }
-    result
+/// The same, for who has locked it.
+pub(crate) fn take_away<'s>(store: &'s Store, record: &Record, lock: LockedDir) -> Result<Trash<'s>> {
+    vol::remove_anonymous(store, record)?;
+    store.remove_container(lock, record)
 }

@@ -19,6 +19,11 @@ pub(crate) fn open(run: &Run) -> Result<Pidfd> {
     if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) { Ok(process) } else { Err(gone()) }
 }
 
+/// Whether the first process of a run has ended.
+pub(crate) fn has_ended(run: &Run) -> bool {
+    !sys::process::is_alive(run.pid, run.start_time, &run.boot_id)
+}
+
 /// Sends a signal; no error if the process has ended meanwhile.
 pub(crate) fn send(process: &Pidfd, signal: i32) -> Result<()> {
     match process.signal(signal) {

@@ -5,16 +5,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use oci_spec::runtime::Spec;
-use store::{Status, Store};
+use store::{LockedDir, Status, Store};
 use types::container::{Brief, Network, Record, Run};
 use types::mount::Source;
 use types::{Context, Error, Kind, Result};
 
 use crate::create::Created;
 use crate::monitor::Monitor;
+use crate::standby::Standby;
 use crate::streams::Streams;
 use crate::wire::{self, Report, Wire};
-use crate::{client, clock, etc, release, spec, tty};
+use crate::{client, clock, etc, release, signals, spec, stop, tty};
 
 /// How the tool and the container are connected while it runs.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub enum Outcome {
     Left,
     /// It never ran: 126 or 127 if its program could not be executed, else 125.
     Failed(u8, Error),
+    /// It was started, and then its monitor was killed, so it was ended.
+    Abandoned(Error),
 }
 
 /// Starts a container that does not run.
@@ -48,7 +51,7 @@ pub enum Outcome {
 /// # Errors
 /// `Conflict` if it runs; `NotFound` if it is gone. A failure after that is an [`Outcome`].
 pub fn start(store: &Store, id: &str, attach: &Attach) -> Result<Outcome> {
-    let lock = store.lock_container(id)?;
+    let lock = lock_ended(store, id)?;
     let record = store.record(id)?;
     match store.state(id)?.status {
         Status::Running | Status::Restarting => {
@@ -60,6 +63,22 @@ pub fn start(store: &Store, id: &str, attach: &Attach) -> Result<Outcome> {
     store.clear_stop(id)?;
     let config = spec::load(store, id)?;
     begin(store, Created { record, config, lock }, attach)
+}
+
+/// Locks a container. One whose program has just ended is still in its monitor's hands, and would be
+/// said to run: its monitor is waited for, without the lock, which it needs to remove the container.
+fn lock_ended(store: &Store, id: &str) -> Result<LockedDir> {
+    loop {
+        let lock = store.lock_container(id)?;
+        let Some(watch) = store.watch_run(id)? else { return Ok(lock) };
+        let state = watch.state()?;
+        match (state.status, state.run) {
+            (Status::Running, Some(run)) if signals::has_ended(&run) => {}
+            _ => return Ok(lock),
+        }
+        drop(lock);
+        watch.wait()?;
+    }
 }
 
 /// Starts a container that was just made.
@@ -82,10 +101,23 @@ fn begin(store: &Store, container: Created, attach: &Attach) -> Result<Outcome> 
             sys::fork::exit_now(0)
         }
         sys::fork::Fork::Parent(monitor) => {
+            let id = container.record.id.clone();
             drop((streams, theirs, container));
-            client::follow(&ours, monitor, attach, stdin, terminal)
+            match client::follow(&ours, monitor, attach, stdin, terminal)? {
+                client::End::Known(outcome) => Ok(outcome),
+                client::End::Abandoned => abandoned(store, &id),
+            }
         }
     }
+}
+
+/// A container in the foreground whose monitor was killed: it does not go on without anybody who shows
+/// what it writes. Even if it had ended well by then, that is no success: what it wrote last may not
+/// have been shown.
+fn abandoned(store: &Store, id: &str) -> Result<Outcome> {
+    stop::kill_and_settle(store, id)?;
+    let err = Error::new(Kind::Io, "its monitor was killed, so the container was ended");
+    Ok(Outcome::Abandoned(err))
 }
 
 /// The monitor's process, from the first run to the last.
@@ -121,6 +153,7 @@ fn life_of_monitor(store: &Store, attach: &Attach, container: Created, streams: 
         if !ended.restart || store.is_stop_requested(id, backoff.next(ended.lasted)).unwrap_or(true) {
             return ended.finish();
         }
+        ended.standby.renew(); // that of the last run is of no use for the next one
         let Ok(next) = relaunch(store, id, attach, restarts) else { return ended.finish() };
         monitor = next;
         monitor.client = ended.client.take();
@@ -172,6 +205,7 @@ fn launch(
         spec::resolve_user(&mut config, &record, rootfs.fd()).map_err(engine)?;
         let user = config.process().as_ref().map(|process| process.user().clone()).unwrap_or_default();
         streams.give_to(user.uid(), user.gid()).map_err(engine)?;
+        vol::ensure(store, &record).map_err(engine)?;
         fill_volumes(store, &record, rootfs.fd()).map_err(engine)?;
         let group = runtime::Cgroup::create(&id, &spec::resources(&config)).map_err(engine)?;
         let netlink = match (record.network, &link) {
@@ -221,6 +255,7 @@ fn launch(
                 outputs,
                 client: None,
                 stdin: input,
+                standby: Standby::soon(),
             })
         }
         Err(failed) => {
@@ -294,22 +329,22 @@ fn open_streams(record: &Record, attach: &Attach) -> Result<Streams> {
 }
 
 /// Makes the monitor a process of its own: a new session, so that Ctrl-C on the terminal goes to
-/// the tool, which passes it on; no current directory that would keep a file system busy; and
-/// without a tool in the foreground none of the caller's streams, so that `id=$(ctr-run -d …)`
-/// returns at once.
+/// the tool, which passes it on; no current directory that would keep a file system busy; and none of
+/// the caller's streams, which the pumps have copies of, so that `id=$(ctr-run -d …)` and whoever
+/// reads the output see its end when it comes. Standard input is kept while a tool is in the
+/// foreground, for the size of its terminal.
 fn part_from_caller(detached: bool) -> Result<()> {
     sys::signal::ignore_sigpipe(); // it outlives whoever reads along
     let part = || {
         rustix::process::setsid()?;
         rustix::process::chdir("/")?;
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
         if detached {
-            let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-            let null = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
             rustix::stdio::dup2_stdin(&null)?;
-            rustix::stdio::dup2_stdout(&null)?;
-            rustix::stdio::dup2_stderr(&null)?;
         }
-        Ok(())
+        rustix::stdio::dup2_stdout(&null)?;
+        rustix::stdio::dup2_stderr(&null)
     };
     part().map_err(|e: rustix::io::Errno| Error::io("make the monitor a process of its own", e))?;
     // A lock or a pipe that the caller has open would stay so for as long as the container lives.

@@ -17,6 +17,15 @@ pub(crate) fn size() -> Option<Size> {
     window().map(|size| Size { rows: size.ws_row, columns: size.ws_col })
 }
 
+/// Lets go of the user's terminal, or what else is standard input, for a monitor that the user has left.
+pub(crate) fn forget() {
+    use rustix::fs::{Mode, OFlags, open};
+    // Without a null device it is kept open, which holds up nobody but its writer.
+    if let Ok(null) = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        rustix::stdio::dup2_stdin(null).ok();
+    }
+}
+
 /// Gives another terminal the size of ours.
 pub(crate) fn resize(other: impl AsFd) {
     // A terminal that has gone meanwhile needs no size.

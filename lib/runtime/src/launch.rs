@@ -374,6 +374,17 @@ impl Process {
         self.pidfd.wait().map_err(|e| Error::io("wait for process", e))
     }
 
+    /// Waits for its end and returns how it ended, also if it is no child of ours any more: for the
+    /// copy of a process that started it and was killed. `None` if nobody knows.
+    #[must_use]
+    pub fn how_it_ended(&self, start_time: u64) -> Option<Exit> {
+        self.pidfd.wait().ok().or_else(|| {
+            // The answer is the kernel's: a process that cannot be waited for has not ended.
+            let ended = self.pidfd.ended_within(None).unwrap_or(false);
+            if ended { self.pidfd.how_it_ended(self.pid, start_time) } else { None }
+        })
+    }
+
     /// Reaps it if it has ended.
     ///
     /// # Errors

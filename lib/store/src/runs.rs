@@ -50,11 +50,11 @@ const USUAL_RUN: usize = 4 << 10;
 /// The lock of the record of a run, held by its monitor while the run lasts.
 #[must_use = "the run counts as over when this is dropped"]
 #[derive(Debug)]
-pub struct RunLock(File);
+pub struct RunLock(pub(crate) File);
 
 /// The record of a run, for those who look.
 #[derive(Debug)]
-pub struct RunWatch(File);
+pub struct RunWatch(pub(crate) File);
 
 impl Store {
     /// Records a start. The file is locked before it gets its name: the lock lasts as long as the
@@ -201,7 +201,7 @@ fn valid(bytes: &[u8]) -> &str {
         .unwrap_or_default()
 }
 
-fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {
+pub(crate) fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
     out.write_all(&line)

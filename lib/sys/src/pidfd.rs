@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid};
 
 use crate::check;
+use crate::process::{self, Fate};
 
 /// A descriptor of a process (Linux 5.3).
 #[derive(Debug)]
@@ -22,6 +23,15 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Reads a status as wait(2) gives it.
+    #[must_use]
+    pub const fn from_wait_status(status: i32) -> Self {
+        match status & 0x7f {
+            0 => Self::Code((status >> 8) & 0xff),
+            signal => Self::Signal(signal),
+        }
+    }
+
     /// Returns the status as a shell tells it: its own, or 128 plus the signal.
     #[must_use]
     pub const fn code(self) -> i32 {
@@ -87,6 +97,40 @@ impl Pidfd {
                 other => return Ok(other? > 0),
             }
         }
+    }
+
+    /// Returns how a process ended that is no child of ours; `None` if the kernel does not tell, or
+    /// it has not ended. `pid` and `started` name the same process as the descriptor.
+    ///
+    /// Once its parent has reaped it, the descriptor tells (Linux 6.15); until then `/proc` does.
+    #[must_use]
+    pub fn how_it_ended(&self, pid: i32, started: u64) -> Option<Exit> {
+        let unreaped = || match process::fate(pid, started, process::boot_id()) {
+            Fate::Ended(how) => how,
+            Fate::Alive => None,
+        };
+        // A third look: it may have been reaped between the first and the second.
+        self.reaped_status().or_else(unreaped).or_else(|| self.reaped_status())
+    }
+
+    /// `PIDFD_GET_INFO` with `PIDFD_INFO_EXIT` (`linux/pidfd.h`).
+    fn reaped_status(&self) -> Option<Exit> {
+        const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b; // _IOWR(0xff, 11, struct pidfd_info), 64 bytes
+        const EXIT: u64 = 1 << 3;
+        /// The first published form of `struct pidfd_info`.
+        #[repr(C)]
+        #[derive(Default)]
+        struct Info {
+            mask: u64,
+            cgroup: u64,
+            ids: [u32; 11],
+            status: i32,
+        }
+        const { assert!(size_of::<Info>() == 64) };
+        let mut info = Info { mask: EXIT, ..Info::default() };
+        // SAFETY: the number says that 64 bytes are read and written, which is what there is.
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+        (asked == 0 && info.mask & EXIT != 0).then(|| Exit::from_wait_status(info.status))
     }
 
     /// Waits for a child of ours and reaps it.
@@ -161,5 +205,11 @@ mod tests {
         let end = pidfd.wait().unwrap();
         assert_eq!((end, end.code()), (Exit::Signal(15), 143));
         assert!(pidfd.signal(15).is_err());
+        let kernel = rustix::system::uname();
+        let release = kernel.release().to_string_lossy();
+        let mut numbers = release.split(['.', '-']).map_while(|n| n.parse::<u32>().ok());
+        if (numbers.next(), numbers.next()) >= (Some(6), Some(15)) {
+            assert_eq!(pidfd.how_it_ended(1, 0), Some(Exit::Signal(15)));
+        }
     }
 }

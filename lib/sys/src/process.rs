@@ -3,26 +3,44 @@
 use std::io;
 use std::sync::OnceLock;
 
+use crate::pidfd::Exit;
+
+/// What has become of a process that was there once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It lives.
+    Alive,
+    /// It has ended; how, only if the kernel still tells.
+    Ended(Option<Exit>),
+}
+
 /// Returns the start time of a process in clock ticks since boot: field 22 of `/proc/PID/stat`
 /// (`proc_pid_stat(5)`). With the pid it names one process for all time of one boot.
 ///
 /// # Errors
 /// `NotFound` if there is no such process.
 pub fn start_time(pid: i32) -> io::Result<u64> {
-    stat(pid).map(|(_, started)| started)
+    stat(pid).map(|stat| stat.started)
 }
 
-/// State and start time: fields 3 and 22.
-fn stat(pid: i32) -> io::Result<(u8, u64)> {
+/// State, start time and the status for its parent: fields 3, 22 and 52.
+struct Stat {
+    state: u8,
+    started: u64,
+    status: i32,
+}
+
+fn stat(pid: i32) -> io::Result<Stat> {
     let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/stat");
     // The second field is the name in parentheses, and may itself hold blanks and parentheses.
     let close = stat.iter().rposition(|&b| b == b')').ok_or_else(bad)?;
     let rest = stat.get(close + 2..).ok_or_else(bad)?;
     let state = rest.first().copied().ok_or_else(bad)?;
-    let field = rest.split(|&b| b == b' ').nth(22 - 3).ok_or_else(bad)?;
-    let started = std::str::from_utf8(field).ok().and_then(|s| s.parse().ok()).ok_or_else(bad)?;
-    Ok((state, started))
+    let field = |n: usize| rest.split(|&b| b == b' ').nth(n - 3).and_then(|f| std::str::from_utf8(f).ok());
+    let started = field(22).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
+    let status = field(52).and_then(|s| s.trim().parse().ok()).ok_or_else(bad)?;
+    Ok(Stat { state, started, status })
 }
 
 /// Returns the number that a process has in its own pid namespace (`NSpid`, Linux 4.1).
@@ -50,7 +68,25 @@ pub fn boot_id() -> &'static str {
 /// that has ended and was not reaped yet does not.
 #[must_use]
 pub fn is_alive(pid: i32, started: u64, boot: &str) -> bool {
-    boot == boot_id() && stat(pid).is_ok_and(|(state, now)| now == started && !matches!(state, b'Z' | b'X'))
+    fate(pid, started, boot) == Fate::Alive
+}
+
+/// Returns what has become of the process that had this pid and start time in this boot.
+#[must_use]
+pub fn fate(pid: i32, started: u64, boot: &str) -> Fate {
+    match stat(pid) {
+        Ok(stat) if boot != boot_id() || stat.started != started => Fate::Ended(None),
+        Ok(stat) if !matches!(stat.state, b'Z' | b'X') => Fate::Alive,
+        Ok(stat) if may_know(pid) => Fate::Ended(Some(Exit::from_wait_status(stat.status))),
+        _ => Fate::Ended(None),
+    }
+}
+
+/// Whether the kernel tells us how a process ended that nobody has reaped. To others it shows 0
+/// in field 52, which would be believed: the same right, and a little more, is needed for the file
+/// that is opened here (`ptrace_may_access` in Linux, `fs/proc/base.c`), which refuses instead.
+fn may_know(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/personality")).is_ok()
 }
 
 #[cfg(test)]
@@ -65,5 +101,23 @@ mod tests {
         assert!(!is_alive(me, started + 1, boot_id()));
         assert!(!is_alive(me, started, "another boot"));
         assert!(number_inside(me).unwrap() > 0 && number_inside(0).is_err());
+    }
+
+    #[test]
+    fn how_a_process_ended_is_known_until_it_is_reaped() {
+        for (script, end) in
+            [("exit 42", Exit::Code(42)), ("kill -11 $$", Exit::Signal(11)), ("", Exit::Code(0))]
+        {
+            let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let started = start_time(pid).unwrap();
+            let pidfd = crate::pidfd::Pidfd::open(pid).unwrap();
+            assert!(pidfd.ended_within(None).unwrap());
+            assert_eq!(fate(pid, started, boot_id()), Fate::Ended(Some(end)), "{script}");
+            assert_eq!(pidfd.how_it_ended(pid, started), Some(end), "{script}");
+            assert_eq!(fate(pid, started + 1, boot_id()), Fate::Ended(None));
+            child.wait().unwrap();
+            assert_eq!(fate(pid, started, boot_id()), Fate::Ended(None));
+        }
     }
 }

@@ -180,7 +180,8 @@ pub struct Run {
     pub brief: Option<Brief>,
 }
 
-/// How a run ended: the second line of `containers/ID/run.jsonl`, written once by the monitor.
+/// How a run ended: the second line of `containers/ID/run.jsonl`, written once, by the monitor or, if that
+/// was killed, by whoever saw the end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExitRecord {

@@ -45,6 +45,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
         Ok(Outcome::Started | Outcome::Left) => cli::Exit::Ok,
         Ok(Outcome::Ended(code)) => cli::Exit::Status(code),
         Ok(Outcome::Failed(status, err)) => cli::fail(status, err.within(format!("run in {name:?}"))),
+        Ok(Outcome::Abandoned(err)) => cli::fail(125, err),
         // Not running: Docker's status for it is 1.
         Err(e) if e.kind() == types::Kind::Conflict => cli::fail(1, e),
         Err(e) => return Err(e.into()),

@@ -49,6 +49,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
         Outcome::Started => cli::print_line(&id),
         Outcome::Left => Ok(cli::Exit::Ok),
         Outcome::Ended(code) => Ok(cli::Exit::Status(code)),
+        Outcome::Abandoned(err) => Ok(cli::fail(125, err)),
         Outcome::Failed(status, err) => {
             engine::discard(&store, &id)?;
             Ok(cli::fail(status, err))

@@ -55,5 +55,6 @@ fn attach(args: &Args, store: &store::Store) -> anyhow::Result<cli::Exit> {
         Outcome::Started | Outcome::Left => cli::Exit::Ok,
         Outcome::Ended(code) => cli::Exit::Status(code),
         Outcome::Failed(status, err) => cli::fail(status, err.within(format!("start {name:?}"))),
+        Outcome::Abandoned(err) => cli::fail(125, err.within(format!("start {name:?}"))),
     })
 }
