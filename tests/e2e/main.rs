@@ -25,6 +25,9 @@ mod filters;
 mod harness;
 mod list;
 mod look;
+#[cfg(target_arch = "x86_64")] // as strike
+mod matrix;
+mod monitor;
 mod network;
 mod oci;
 mod oci_fields;

@@ -158,6 +158,22 @@ impl Env {
             .env("CONTAINERS_REGISTRIES_CONF", self.dir.path().join("registries.conf"));
     }
 
+    /// What has stayed although its container is gone, as the kernel sees it, after tools were killed.
+    #[must_use]
+    pub fn leaks(&self) -> Vec<String> {
+        leaks::find_of_killed(self.dir.path(), &self.machine, &self.seen())
+    }
+
+    /// The processes of a container.
+    #[must_use]
+    pub fn processes_of(&self, id: &str) -> Vec<u32> {
+        leaks::processes_of(id)
+    }
+
+    fn seen(&self) -> BTreeSet<String> {
+        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
     /// Remembers the containers that there are.
     pub(crate) fn note_containers(&self) {
         if let Ok(entries) = fs::read_dir(self.root().join("containers")) {
@@ -194,7 +210,7 @@ impl Drop for Env {
     fn drop(&mut self) {
         self.note_containers();
         self.tidy();
-        let seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seen = self.seen();
         let leaks = leaks::find(self.dir.path(), &self.machine, &seen);
         leaks::end_processes(self.dir.path(), &self.machine, &seen);
         if leaks.is_empty() || self.leaks_expected {

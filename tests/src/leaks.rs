@@ -13,9 +13,22 @@ use crate::env::there;
 /// Everything that should have gone with the containers of a store. Waits a moment for what is just
 /// being torn down.
 pub(crate) fn find(dir: &Path, machine: &Machine, containers: &BTreeSet<String>) -> Vec<String> {
+    wait_for_none(|| {
+        let mut found = look(dir, machine, containers);
+        found.extend(scratch(dir).into_iter().map(|p| format!("temporary {}", p.display())));
+        found
+    })
+}
+
+/// The same without what killed tools had no name for yet, or no more, which is theirs for a minute.
+pub(crate) fn find_of_killed(dir: &Path, machine: &Machine, containers: &BTreeSet<String>) -> Vec<String> {
+    wait_for_none(|| look(dir, machine, containers))
+}
+
+fn wait_for_none(look: impl Fn() -> Vec<String>) -> Vec<String> {
     let start = Instant::now();
     loop {
-        let found = look(dir, machine, containers);
+        let found = look();
         if found.is_empty() || start.elapsed() > Duration::from_secs(2) {
             return found;
         }
@@ -32,7 +45,6 @@ fn look(dir: &Path, machine: &Machine, containers: &BTreeSet<String>) -> Vec<Str
     found.extend(cgroups(containers).into_iter().map(|c| format!("cgroup {}", c.display())));
     found.extend(links(machine).into_iter().map(|l| format!("link {l}")));
     found.extend(elements(machine).into_iter().map(|e| format!("nft {e}")));
-    found.extend(scratch(dir).into_iter().map(|p| format!("temporary {}", p.display())));
     found
 }
 
@@ -42,6 +54,18 @@ fn mounts(dir: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
     points.filter(|point| point.starts_with(dir)).collect()
+}
+
+/// The processes in the cgroup of a container.
+pub(crate) fn processes_of(id: &str) -> Vec<u32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()));
+    let inside = |pid: &u32| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        // One that has ended is in its groups until it is reaped, and has no command line any more.
+        groups.contains(id) && fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+    };
+    pids.filter(inside).collect()
 }
 
 /// Processes on the machine (tools, monitors) or in the cgroup of a container.

@@ -1,0 +1,212 @@
+//! One system call goes wrong: for each that changes something, and each way in which it can.
+//!
+//! Afterwards the name is free or listed truthfully, the same command succeeds, and nothing is left.
+//! `make soak` does it for every call, `make test` for some of them.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use tests::Env;
+
+/// A command that is disturbed.
+struct Case {
+    /// What it works on.
+    before: &'static str,
+    command: &'static str,
+    /// True once it has succeeded.
+    effect: &'static str,
+    /// Takes back what it may have left, in the way of a user who wants to run it again.
+    undo: &'static str,
+}
+
+const REMOVE: &str = "ctr-rm -f -v c";
+
+const CASES: &[Case] = &[
+    Case {
+        before: "true",
+        command: "ctr-create --name c -v /data busybox true",
+        effect: "ctr-inspect c | jq -e '.State.Status == \"created\"'",
+        undo: REMOVE,
+    },
+    Case {
+        before: "true",
+        command: "ctr-run --name c -p 8080:80 -v /data busybox echo out",
+        effect: "test \"$(cat out)\" = out && ctr-inspect c | jq -e '.State.ExitCode == 0'",
+        undo: REMOVE,
+    },
+    Case {
+        before: "true",
+        command: "ctr-run --rm --name c -p 8080:80 -v /data busybox echo out",
+        effect: "test \"$(cat out)\" = out",
+        undo: REMOVE,
+    },
+    Case {
+        before: "true",
+        command: "ctr-run -d --name c -p 8080:80 busybox echo out",
+        effect: "ctr-wait c >/dev/null && ctr-inspect c | jq -e .State.StartedAt",
+        undo: REMOVE,
+    },
+    Case {
+        before: "ctr-create --name c -p 8080:80 -v /data busybox echo out",
+        command: "ctr-start c",
+        effect: "ctr-wait c >/dev/null && ctr-inspect c | jq -e .State.StartedAt",
+        undo: "true",
+    },
+    Case {
+        before: "ctr-run -d --name c -p 8080:80 busybox sleep 1000",
+        command: "ctr-stop -t 1 c",
+        effect: "ctr-inspect c | jq -e '.State.Running | not'",
+        undo: "true",
+    },
+    Case {
+        before: "ctr-run -d --name c --network none busybox sleep 1000",
+        command: "ctr-exec c echo out",
+        effect: "test \"$(cat out)\" = out && test \"$(ctr-exec c ps | wc -l)\" = 3",
+        undo: "true",
+    },
+    Case {
+        before: "ctr-create --name c -v /data busybox true",
+        command: "ctr-rm -v c",
+        effect: "test -z \"$(ctr-ls -aq)$(vol-ls -q)\"",
+        undo: "ctr-ls -aq | grep -q . || ctr-create --name c busybox true",
+    },
+    Case {
+        before: "ctr-run -d --name c -p 8080:80 -v /data busybox sleep 1000",
+        command: "ctr-rm -f -v c",
+        effect: "test -z \"$(ctr-ls -aq)$(vol-ls -q)\"",
+        undo: "true",
+    },
+];
+
+/// Every call, or a few.
+fn is_soak() -> bool {
+    std::env::var_os("LONGSHORE_SOAK").is_some()
+}
+
+/// Disturbs a command at its Nth call, for each N of `steps` until there are no so many calls.
+fn disturb(env: &Env, case: &Case, blow: &str, steps: impl Iterator<Item = u32>) -> (u32, String) {
+    let (mut count, mut all) = (0, String::new());
+    for step in steps {
+        env.sh(case.before).run().ok();
+        let line = format!("strike {step} struck {blow} {} >out 2>err", case.command);
+        let status = env.sh(&line).within(Duration::from_secs(60)).run().code();
+        let struck = env.sh("cat struck").run().ok().text();
+        let mut wrong = problems(env, case, status);
+        wrong.extend(nothing_is_left(env));
+        drop(env.sh("ctr-ls -aq | ctr-rm -f -v -; vol-ls -q | vol-rm -").run());
+        if !wrong.is_empty() {
+            let said = env.sh("cat err").run().text();
+            let mut found = String::new();
+            let _ = writeln!(
+                found,
+                "{}\n  {blow} at call {step}, {}  status {status}, {said:?}",
+                case.command, struck
+            );
+            for text in &wrong {
+                let text = text.split("--- store").next().unwrap_or_default();
+                let _ = writeln!(found, "  - {text}");
+            }
+            if is_soak() {
+                eprintln!("{found}");
+            }
+            all.push_str(&found);
+        }
+        if struck.is_empty() {
+            return (count, all);
+        }
+        count += 1;
+    }
+    (count, all)
+}
+
+/// What is not as it should be after a disturbed command, and after it was repeated.
+fn problems(env: &Env, case: &Case, status: i32) -> Vec<String> {
+    let mut wrong = Vec::new();
+    wrong.extend(untruth(env));
+    let mut must = |what: &str, line: &str| {
+        let done = env.sh(line).run();
+        if done.code() != 0 {
+            wrong.push(format!("{what}: {line}\n{done}"));
+        }
+    };
+    if status == 0 {
+        must("it was no success", case.effect);
+    }
+    must("cannot be taken back", case.undo);
+    must("does not succeed again", &format!("{} >out", case.command));
+    must("has no effect the second time", case.effect);
+    must("cannot be removed", REMOVE);
+    wrong
+}
+
+/// What is said of containers that is not so. What is just changing may take its time.
+fn untruth(env: &Env) -> Option<String> {
+    let until = Instant::now() + Duration::from_secs(5);
+    loop {
+        let listed = env.sh("ctr-ls -a --json").run();
+        let wrong = if listed.code() == 0 {
+            listed.json_lines().iter().find_map(|record| lie(env, record))
+        } else {
+            Some(format!("{listed}"))
+        };
+        if wrong.is_none() || Instant::now() > until {
+            return wrong;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A container is up if the kernel has its first process, and only then.
+fn lie(env: &Env, record: &serde_json::Value) -> Option<String> {
+    let id = record["Id"].as_str().unwrap_or_default();
+    let said = record["State"]["Running"].as_bool() == Some(true);
+    let is = !env.processes_of(id).is_empty();
+    let inspected = env.sh("ctr-inspect c").run();
+    (said != is || inspected.code() != 0).then(|| format!("runs: {is}, but is said: {record}\n{inspected}"))
+}
+
+fn nothing_is_left(env: &Env) -> Vec<String> {
+    let mut left = env.leaks();
+    let lines = "cd $LONGSHORE_ROOT && find names containers volumes -mindepth 1; \
+                 cd $LONGSHORE_RUN && find leases forwards attached -mindepth 1";
+    left.extend(env.sh(lines).run().text().lines().map(|line| format!("left in the store: {line}")));
+    left
+}
+
+fn each_case(blow: &str, first: usize) {
+    let only = std::env::var("LONGSHORE_SOAK_ONLY").unwrap_or_default();
+    let mut env = Env::with_images(&["busybox"]);
+    env.expect_leaks();
+    let (mut all, mut report) = (0, String::new());
+    for (n, case) in CASES.iter().enumerate().filter(|(_, case)| case.command.contains(&only)) {
+        // Short commands have about 15 calls, long ones 300, and three times as many that may fail.
+        let (first, each) = match (is_soak(), blow) {
+            (true, _) => (1, 1),
+            (false, "kill") => (3 + first + n, 101),
+            (false, _) => (9 + 3 * n, 293),
+        };
+        let steps = (u32::try_from(first).unwrap()..2000).step_by(each);
+        let (count, found) = disturb(&env, case, blow, steps);
+        let text = format!("{blow}: {count} calls of {}\n{found}", case.command);
+        eprintln!("{text}");
+        all += count;
+        report.push_str(&found);
+    }
+    assert!(report.is_empty(), "{all} calls disturbed by {blow}:\n{report}");
+}
+
+#[test]
+fn a_command_that_is_killed_at_a_call_lies_about_nothing_and_leaves_nothing() {
+    needs!(Root);
+    each_case("kill", 0);
+}
+
+#[test]
+fn a_call_that_fails_for_want_of_something_is_no_success() {
+    needs!(Root);
+    for (n, errno) in ["ENOSPC", "EIO", "ENOMEM", "EINTR", "EMFILE"].into_iter().enumerate() {
+        if is_soak() || n == 0 {
+            each_case(errno, n + 1);
+        }
+    }
+}
