@@ -85,7 +85,9 @@ impl Pump {
         self.pending.get(self.start..).unwrap_or_default()
     }
 
-    /// Reads once; returns whether there was something.
+    /// Reads once; returns whether there was something. Not inlined: whoever waits in a loop around it
+    /// would have the buffer, and touch it, all the time.
+    #[inline(never)]
     fn read(&mut self, mut seen: impl FnMut(&[u8])) -> bool {
         let Some(from) = &self.from else { return false };
         let mut buffer = [0; BUFFER];

@@ -86,6 +86,9 @@ impl Standby {
     /// Makes the standby. Returns `true` in the copy, when the monitor has been killed: it is the
     /// monitor now, and has no standby itself.
     pub(crate) fn appoint(&mut self) -> bool {
+        // From here on both only wait, and what they hold counts for every container.
+        sys::memory::give_back();
+        sys::memory::give_back_code();
         match copy() {
             Ok(Some(heir)) => *self = Self::There(heir),
             Ok(None) => {
