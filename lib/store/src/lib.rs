@@ -23,7 +23,6 @@ mod net;
 mod runs;
 mod untag;
 mod volumes;
-mod witness;
 
 pub use blob::{Partial, Slot, Verified};
 pub use containers::{Bundle, Staging, Trash};

@@ -1,6 +1,8 @@
 //! Runs of a container: the record of what was started last and how it ended, and the status that
 //! follows from it and from what the kernel says.
 
+mod witness;
+
 use std::fs::File;
 use std::io::Write;
 use std::mem::MaybeUninit;
@@ -50,11 +52,11 @@ const USUAL_RUN: usize = 4 << 10;
 /// The lock of the record of a run, held by its monitor while the run lasts.
 #[must_use = "the run counts as over when this is dropped"]
 #[derive(Debug)]
-pub struct RunLock(pub(crate) File);
+pub struct RunLock(File);
 
 /// The record of a run, for those who look.
 #[derive(Debug)]
-pub struct RunWatch(pub(crate) File);
+pub struct RunWatch(File);
 
 impl Store {
     /// Records a start. The file is locked before it gets its name: the lock lasts as long as the
@@ -201,7 +203,7 @@ fn valid(bytes: &[u8]) -> &str {
         .unwrap_or_default()
 }
 
-pub(crate) fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {
+fn write_line(out: &mut impl Write, record: &impl serde::Serialize) -> std::io::Result<()> {
     let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
     out.write_all(&line)

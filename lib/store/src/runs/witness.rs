@@ -6,8 +6,7 @@ use std::os::fd::AsRawFd;
 use types::container::ExitRecord;
 use types::{Context, Result};
 
-use crate::runs::write_line;
-use crate::{RunLock, RunWatch};
+use super::{RunLock, RunWatch, write_line};
 
 /// The two lines of a run are never longer.
 const MAX_RUN: usize = 64 << 10;
