@@ -38,7 +38,7 @@ trap 'exit 143' TERM
 
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
-mount -t tmpfs -o mode=755 run /run # netns names, sockets and locks of the others
+mount -t tmpfs -o mode=755 run /run # where all of them keep, by default, what ends with a reboot
 mkdir -p /run/lock
 
 "$here/../fixtures/images.sh" --bench "$fixtures"
@@ -55,7 +55,7 @@ export CONTAINERS_REGISTRIES_CONF=$work/registries.conf
 # that chooses the verb is not there any more; the shell's own start is measured and taken off.
 cat >"$work/longshore" <<SH
 #!/bin/dash
-export PATH=$bin:\$PATH LONGSHORE_ROOT=$work/ours LONGSHORE_RUN=$work/ours-run
+export PATH=$bin:\$PATH LONGSHORE_ROOT=$work/ours LONGSHORE_RUN=/run/longshore
 case \$1 in
 run) exec ctr-run --rm $address/library/busybox true ;;
 run-none) exec ctr-run --rm --network none $address/library/busybox true ;;
@@ -86,14 +86,14 @@ SH
 }
 arms=(longshore)
 if command -v podman >/dev/null; then
-    engine podman "podman --root $work/podman.d --runroot $work/podman.run --tmpdir $work/podman.tmp --cgroup-manager cgroupfs --events-backend none"
+    engine podman "podman --root $work/podman.d --runroot /run/podman.run --tmpdir /run/podman.tmp --cgroup-manager cgroupfs --events-backend none"
     arms+=(podman)
 else
     echo "bench: podman is not installed and is left out (apt install podman)"
 fi
 if command -v dockerd >/dev/null && command -v docker >/dev/null; then
     engine docker "docker -H unix://$work/docker.sock"
-    dockerd -H "unix://$work/docker.sock" --data-root "$work/docker.d" --exec-root "$work/docker.run" \
+    dockerd -H "unix://$work/docker.sock" --data-root "$work/docker.d" --exec-root /run/docker.run \
         --pidfile "$work/docker.pid" --userland-proxy=false >"$work/docker.log" 2>&1 &
     dockerd=$!
     for _ in $(seq 150); do

@@ -9,6 +9,23 @@ use tests::Env;
 const QUICK: &str = "ctr-run --rm --network none";
 
 #[test]
+fn nothing_is_left_of_a_container_that_is_removed() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox"]);
+    env.sh("ctr-run --rm busybox true; ctr-run --name c busybox true").run().ok();
+    env.sh("ls \"$LONGSHORE_RUN\"/etc | wc -l; ctr-start c; ctr-wait c; ctr-rm c")
+        .run()
+        .ok()
+        .stdout("1\nc\n0\nc\n");
+    env.sh(
+        "cd \"$LONGSHORE_RUN\"; ls etc attached leases tmp; cd \"$LONGSHORE_ROOT\"; ls containers names tmp",
+    )
+    .run()
+    .ok()
+    .stdout("attached:\n\netc:\n\nleases:\n\ntmp:\ncontainers:\n\nnames:\n\ntmp:\n");
+}
+
+#[test]
 fn a_program_runs_and_its_output_and_status_come_back() {
     needs!(Root);
     let env = Env::with_images(&["busybox"]);

@@ -149,7 +149,7 @@ fn own_mounts(store: &Store, record: &Record) -> Result<Vec<Mount>> {
     let bind = |source: PathBuf, target: &str, mode: &str| {
         defaults::mount(target, "bind", source, &["rbind", "rprivate", mode])
     };
-    let mut mounts: Vec<Mount> = ["hosts", "hostname", "resolv.conf"]
+    let mut mounts: Vec<Mount> = store::layout::ETC
         .iter()
         .map(|file| bind(store.absolute(&store.etc(&record.id, file)), &format!("/etc/{file}"), "rw"))
         .collect();

@@ -175,15 +175,16 @@ impl Store {
         layout::container(id).join(name::LOG)
     }
 
-    /// A file that is bound into the container's `/etc`: `hosts`, `hostname`, `resolv.conf`.
+    /// A file that is bound into the container's `/etc`, one of [`layout::ETC`].
     #[must_use]
     pub fn etc(&self, id: &str, file: &str) -> Place {
-        layout::container(id).join(file)
+        layout::etc(id).join(file)
     }
 
     /// Writes such a file, in place: it may be bound into a container that runs.
     pub fn write_etc(&self, id: &str, file: &str, content: &str) -> Result<()> {
         let place = self.etc(id, file);
+        self.make_dir(&layout::etc(id))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let write = || {
             let fd = rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::from(0o644))?;
@@ -192,9 +193,16 @@ impl Store {
         write().with_context(|| format!("write {:?}", self.absolute(&place)))
     }
 
+    /// Before the container itself: one that is left without them gets them at its next start.
+    fn remove_etc(&self, id: &str) -> Result<()> {
+        layout::ETC.iter().try_for_each(|file| self.remove(&self.etc(id, file)))?;
+        self.remove_dir(&layout::etc(id))
+    }
+
     /// Takes a container away: its directory in one step, then its name. Its content goes when
     /// what is returned is dropped or emptied.
     pub fn remove_container(&self, lock: LockedDir, record: &Record) -> Result<Trash<'_>> {
+        self.remove_etc(&record.id)?;
         let place = self.set_aside(&layout::container(&record.id))?;
         let trash = Trash { store: self, place, _lock: lock };
         self.drop_name(&record.name, &record.id)?;
@@ -203,6 +211,7 @@ impl Store {
 
     /// Takes a container away whose record cannot be read; its name is found by its id.
     pub fn remove_damaged(&self, _lock: &LockedDir, id: &str) -> Result<()> {
+        self.remove_etc(id)?;
         let trash = self.set_aside(&layout::container(id))?;
         self.drop_names_of(id)?;
         trash.map_or(Ok(()), |trash| self.delete(&trash))

@@ -206,6 +206,14 @@ impl Store {
         }
     }
 
+    /// Removes an empty directory; no error if it is not there.
+    pub(crate) fn remove_dir(&self, place: &Place) -> Result<()> {
+        match rustix::fs::unlinkat(self.area(place.area), &place.path, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
+        }
+    }
+
     /// Renames within one tree, replacing a file of the new name.
     pub(crate) fn rename(&self, from: &Place, to: &Place) -> Result<()> {
         rustix::fs::renameat(self.area(from.area), &from.path, self.area(to.area), &to.path)

@@ -66,9 +66,6 @@ pub const ENTRIES: &[Entry] = &[
     root("containers/ID/stop", "file"),
     root("containers/ID/log", "file"),
     root("containers/ID/log.N", "file"),
-    root("containers/ID/hosts", "file"),
-    root("containers/ID/hostname", "file"),
-    root("containers/ID/resolv.conf", "file"),
     root("containers/ID/upper", "dir"),
     root("containers/ID/work", "dir"),
     root("oci-layout", "file"),
@@ -86,6 +83,10 @@ pub const ENTRIES: &[Entry] = &[
     run("attached/ID", "dir"),
     run("attached/ID/address", "link"),
     run("attached/ID/PROTO-IP-PORT", "link"),
+    run("etc/ID", "dir"),
+    run("etc/ID/hosts", "file"),
+    run("etc/ID/hostname", "file"),
+    run("etc/ID/resolv.conf", "file"),
     run("oci/ID", "dir"),
     root("volumes/NAME/volume.json", "file"),
     root("volumes/NAME/_data", "dir"),
@@ -112,8 +113,9 @@ pub(crate) const TOP_DIRS: &[(Area, &str)] = &[
     (Area::Run, "leases"),
     (Area::Run, "forwards"),
     (Area::Run, "attached"),
-    // Last: where it is there, the others are.
     (Area::Run, "tmp"),
+    // The newest of them is last: where it is there, the others are.
+    (Area::Run, "etc"),
 ];
 
 /// `store.json`: the version of the format.
@@ -279,6 +281,20 @@ pub(crate) mod in_attached {
     /// The container's address.
     pub(crate) const ADDRESS: &str = "address";
 }
+
+/// `etc/ID`: what is bound into the container's `/etc`, made anew at each start and therefore not worth
+/// an inode of a disk.
+pub(crate) fn etc(id: &str) -> Place {
+    etcs().join(id)
+}
+
+/// `etc`: one directory a container.
+pub(crate) fn etcs() -> Place {
+    Place::run("etc")
+}
+
+/// The files in `etc/ID`.
+pub const ETC: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
 /// `volumes`: one directory a volume.
 pub(crate) fn volumes() -> Place {

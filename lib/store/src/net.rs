@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use types::port::{Forward, Proto};
-use types::{Error, Kind, Result};
+use types::{Kind, Result};
 
 use crate::layout::{self, in_attached};
 use crate::{LockMode, LockedDir, Place, Status, Store, Sync};
@@ -226,14 +226,6 @@ impl Store {
         match self.list(place) {
             Err(e) if e.kind() == Kind::NotFound => Ok(Vec::new()),
             other => other,
-        }
-    }
-
-    fn remove_dir(&self, place: &Place) -> Result<()> {
-        use rustix::io::Errno;
-        match rustix::fs::unlinkat(self.area(place.area), &place.path, rustix::fs::AtFlags::REMOVEDIR) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(Error::io(format!("remove {:?}", self.absolute(place)), e)),
         }
     }
 
