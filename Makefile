@@ -24,7 +24,7 @@ LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
-.PHONY: build demo test test-vm test-oci bench lint man install help
+.PHONY: build demo test test-vm test-oci probe bench lint man install help
 .PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
@@ -42,6 +42,10 @@ test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cg
 test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc against ctr-oci (RUNTIMES=... SUITES=... CASES=...)
 	@[ ! -d tools/ctr-oci ] || $(CARGO) build --locked -p ctr-oci
 	RUNTIMES="$(RUNTIMES)" SUITES="$(SUITES)" CASES="$(CASES)" FRESH="$(FRESH)" tests/oci/run.sh
+
+probe: bench-packages build ## Show what a container can reach, beside podman and docker.io where installed
+	rustc --edition 2024 -C target-feature=+crt-static -C panic=abort -O tests/probe/main.rs -o $(TARGET)/probe
+	$(SUDO) tests/bench/bench.sh $(TARGET)/release $(abspath $(TARGET)/probe)
 
 bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed
 	$(CARGO) build --release --locked -p tests --example bench

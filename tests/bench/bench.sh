@@ -1,6 +1,8 @@
 #!/bin/bash
 # bench.sh BIN [ROUNDS]: measures Longshore beside podman and docker.io, where they are installed.
 # `make bench`, or `make bench ROUNDS=5`.
+# bench.sh BIN PROBE: runs this program (tests/probe) in a container of each instead, with its defaults, and shows
+# what it can reach, as in longshore-security(7). `make probe`.
 #
 # All of it happens in namespaces of its own (network, mounts, processes), so the firewall, the
 # links and the daemons of the machine are not touched, and all that was started ends with this.
@@ -41,7 +43,7 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 mount -t tmpfs -o mode=755 run /run # where all of them keep, by default, what ends with a reboot
 mkdir -p /run/lock
 
-"$here/../fixtures/images.sh" --bench "$fixtures"
+if [ -f "$rounds" ]; then "$here/../fixtures/images.sh" "$fixtures"; else "$here/../fixtures/images.sh" --bench "$fixtures"; fi
 "$here/../fixtures/registry.sh" "$fixtures" "$work" &
 registry=$!
 for _ in $(seq 100); do
@@ -62,6 +64,7 @@ run-none) exec ctr-run --rm --network none $address/library/busybox true ;;
 start) exec ctr-run -d --name "\$2" --network none $address/library/busybox sleep 100000 ;;
 exec) exec ctr-exec "\$2" true ;;
 ls) exec ctr-ls ;;
+probe) exec ctr-run --rm -v $work/probe:/probe:ro $address/library/busybox /probe ;;
 pull) exec img-pull -q "$address/\$2" ;;
 rmi) exec img-rm "$address/\$2" ;;
 clear) ctr-ls -aq | ctr-rm -f - ;;
@@ -77,6 +80,7 @@ run-none) exec $2 run --rm --network none $address/library/busybox true ;;
 start) exec $2 run -d --name "\$2" --network none $address/library/busybox sleep 100000 ;;
 exec) exec $2 exec "\$2" true ;;
 ls) exec $2 ps ;;
+probe) exec $2 run --rm -v $work/probe:/probe:ro $address/library/busybox /probe ;;
 pull) exec $2 pull -q "$address/\$2" ;;
 rmi) exec $2 rmi "$address/\$2" ;;
 clear) $2 ps -aq | xargs -r -n50 $2 rm -f ;;
@@ -123,4 +127,11 @@ for arm in "${arms[@]}"; do
         echo "bench: $arm does not work here and is left out: $(tail -n 2 "$work/words")"
     fi
 done
+if [ -f "$rounds" ]; then
+    install -m 755 "$rounds" "$work/probe"
+    for arm in "${working[@]}"; do "$work/$arm" probe >"$work/$arm.txt"; done
+    cd "$work"
+    awk -f "$here/probe.awk" "${working[@]/%/.txt}"
+    exit
+fi
 "$bin/examples/bench" "$rounds" "$work" "${working[@]}"

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// All sources below a directory, each with its text up to its tests.
-fn sources(below: &str) -> Vec<(String, String)> {
+pub fn sources(below: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut todo = vec![tests::top().join(below)];
     while let Some(dir) = todo.pop() {
@@ -37,7 +37,7 @@ fn before_tests(text: &str) -> String {
 }
 
 /// The lines of code (not of comments) in these files that contain one of the words.
-fn lines_with(files: &[(String, String)], words: &[&str]) -> Vec<String> {
+pub fn lines_with(files: &[(String, String)], words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in files {
         for (number, line) in text.lines().enumerate() {

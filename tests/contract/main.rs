@@ -5,5 +5,6 @@
 mod arrows;
 mod limits;
 mod pages;
+mod rules;
 mod schemas;
 mod store;

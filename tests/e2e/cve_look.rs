@@ -95,7 +95,7 @@ fn cve_2026_53488_labels_and_annotations_are_data() {
     let bundle = env.bundle("echo ran");
     for value in [evil.clone(), format!("binary://{evil}"), format!("file://{}/log", host.dir().display())] {
         bundle.edit(|config| {
-            config["annotations"] = keys.iter().map(|key| ((*key).to_owned(), json!(value))).collect()
+            config["annotations"] = keys.iter().map(|key| ((*key).to_owned(), json!(value))).collect();
         });
         bundle.run().ok().stdout("ran\n");
         let labels: String = keys.iter().map(|key| format!("-l '{key}={value}' ")).collect();

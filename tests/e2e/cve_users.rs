@@ -82,7 +82,8 @@ fn cve_2026_47262_user_files_of_the_image_cannot_hang_or_flood_us() {
         std::fs::create_dir_all(upper.join("etc")).unwrap();
         upper.join("etc/passwd")
     };
-    let kinds: [(&str, &dyn Fn(&std::path::Path)); 5] = [
+    type Make<'m> = &'m dyn Fn(&std::path::Path);
+    let kinds: [(&str, Make<'_>); 5] = [
         ("a link to a device", &|file| symlink("/dev/zero", file).unwrap()),
         ("a link to a file of the host", &|file| symlink(host.sentinel(), file).unwrap()),
         ("a fifo", &|file| drop(env.program("mkfifo").arg(file).run().ok())),
