@@ -36,14 +36,16 @@ impl State {
                 self.root = *tree;
                 Ok(())
             }
-            Op::KeepDev(tree) => {
-                self.dev = *tree;
-                Ok(())
-            }
             Op::OpenNull => self.open_null(),
             Op::Mount(new) => self.mount(new),
             Op::Move { tree, at } => self.place(*tree, at),
-            Op::Bind { tree, renew, propagation, at } => self.bind(*tree, *renew, *propagation, at),
+            Op::Bind { tree, keep, renew, propagation, at } => {
+                let placed = self.bind(*tree, *renew, *propagation, at)?;
+                if *keep {
+                    self.dev = placed;
+                }
+                Ok(())
+            }
             Op::SealDev => call::mount_set(self.dev, crate::mount::RDONLY, false),
             Op::MakeDir(at) => self.find_or_make(at).map(call::close),
             Op::DevDir { name, mode } => call::mkdirat(self.dev, name.as_ref(), *mode),
@@ -54,7 +56,6 @@ impl State {
                 }
                 Ok(())
             }
-            Op::Device(node) => self.device(node),
             Op::DevLink { name, to } => call::symlinkat(to.as_ref(), self.dev, name.as_ref()),
             Op::Console(terminal) => self.console(*terminal),
             Op::Sysctl { name, value } => self.sysctl(name.as_ref(), value.as_ref()),

@@ -59,12 +59,12 @@ pub enum Op<P: Prepared> {
         /// Where.
         at: Target<P>,
     },
-    /// The `/dev` that [`Op::DevNode`] and its kin mean is this tree, which the parent has made and filled.
-    KeepDev(Fd),
-    /// The same for a tree of the host.
+    /// The same for a tree that can be cloned: one of the host's, or a `/dev` that the parent has filled.
     Bind {
-        /// From `open_tree(2)`.
+        /// From `open_tree(2)` or `fsmount(2)`.
         tree: Fd,
+        /// It is the `/dev` that [`Op::DevNode`] and its kin mean.
+        keep: bool,
         /// Clone it once more first: see `State::renew`.
         renew: bool,
         /// `MS_UNBINDABLE` afterwards, or 0: such a mount could not be cloned.
@@ -96,8 +96,6 @@ pub enum Op<P: Prepared> {
         /// Group.
         gid: u32,
     },
-    /// A device node elsewhere.
-    Device(Node<P>),
     /// A symbolic link in the kept `/dev`.
     DevLink {
         /// Name in `/dev`.
@@ -250,23 +248,6 @@ pub struct Hook<P: Prepared> {
     pub output: Fd,
     /// It is killed after so many seconds; 0 is never.
     pub seconds: u32,
-}
-
-/// A device node that is not in a `/dev` of ours.
-#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
-pub struct Node<P: Prepared> {
-    /// The directory that it is in, which is created if it is missing.
-    pub parent: Target<P>,
-    /// Its name there.
-    pub name: P::Text,
-    /// Type and permissions.
-    pub mode: u32,
-    /// Major and minor, as `makedev(3)` packs them.
-    pub device: u64,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
 }
 
 /// A file system to be made.

@@ -28,6 +28,7 @@ use types::{Error, Kind, Result};
 
 use dir::Dir;
 
+pub use freeze::thaw_process;
 pub use saved::Saved;
 pub use stats::Stats;
 

@@ -61,7 +61,6 @@ fn describe(step: &Step) -> String {
         Op::AttachRoot { .. } => "mount root file system".into(),
         Op::CopyRoot(path) => format!("copy root file system {:?}", text(path)),
         Op::KeepRoot(_) => "take root file system".into(),
-        Op::KeepDev(_) => "take \"/dev\"".into(),
         Op::OpenNull => "open \"/dev/null\" of the host".into(),
         Op::Mount(new) => format!("mount {} on {}", text(&new.fs), at(&new.at)),
         Op::Move { at: target, .. } | Op::Bind { at: target, .. } => format!("mount on {}", at(target)),
@@ -70,7 +69,6 @@ fn describe(step: &Step) -> String {
         Op::DevDir { name, .. } | Op::DevNode { name, .. } | Op::DevLink { name, .. } => {
             format!("create \"/dev/{}\"", text(name))
         }
-        Op::Device(node) => format!("create \"/{}/{}\"", text(&node.parent.path), text(&node.name)),
         Op::Console(_) => "bind the terminal on \"/dev/console\"".into(),
         Op::Sysctl { name, .. } => format!("set kernel parameter \"/proc/{}\"", text(name)),
         Op::Mask(path) => format!("mask \"/{}\"", text(path)),

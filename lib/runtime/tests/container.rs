@@ -16,7 +16,6 @@ mod container {
     mod hostile;
     mod joining;
     mod listener;
-    mod places;
     mod program;
     mod races;
     mod tree;

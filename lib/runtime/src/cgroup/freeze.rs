@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use types::{Error, Kind, Result};
 
-use super::Cgroup;
 use super::dir::Dir;
+use super::{Cgroup, Hierarchies, path};
 
 /// How long a freeze may take: a process in an uninterruptible wait is not frozen before it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,6 +47,29 @@ impl Cgroup {
 
     fn freezer(&self) -> Option<&Dir> {
         self.v1.iter().find(|group| group.controls("freezer")).map(|group| &group.dir)
+    }
+}
+
+/// Lets the freezer group of v1 that a process is in go on, whoever it belongs to: a frozen process does
+/// not die, and somebody may have moved it out of the container's own group.
+///
+/// # Errors
+/// If the group is there and cannot be thawed.
+pub fn thaw_process(pid: i32) -> Result<()> {
+    let Hierarchies::Split(root) = Hierarchies::find()? else { return Ok(()) };
+    let Some(freezer) = root.controller("freezer")? else { return Ok(()) };
+    // One that has gone needs no thaw.
+    let groups = path::groups_of(&pid.to_string()).unwrap_or_default();
+    let Some(own) = groups.iter().find(|own| own.controllers.split(',').any(|name| name == "freezer")) else {
+        return Ok(());
+    };
+    let names = own.names();
+    if names.is_empty() {
+        return Ok(()); // the root cannot be frozen
+    }
+    match freezer.open(&names.join("/"))? {
+        Some(dir) if is_frozen(&dir)? => dir.write("freezer.state", "THAWED"),
+        _ => Ok(()),
     }
 }
 

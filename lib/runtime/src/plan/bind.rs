@@ -40,7 +40,7 @@ pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> 
     let at = bind_target(path, &tree).map_err(failed)??;
     let tree = draft.hold(tree);
     let propagation = if options.propagation == libc::MS_UNBINDABLE { libc::MS_UNBINDABLE } else { 0 };
-    draft.push(Step::Bind { tree, renew: draft.own_mounts, propagation, at });
+    draft.push(Step::Bind { tree, keep: false, renew: draft.own_mounts, propagation, at });
     Ok(())
 }
 

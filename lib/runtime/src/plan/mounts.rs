@@ -24,7 +24,7 @@ pub fn plan(
     draft: &mut Draft,
 ) -> Result<()> {
     draft.push(Step::OpenNull);
-    draft.own_mounts = space == MountSpace::Own && draft.ids.is_none();
+    draft.own_mounts = space == MountSpace::Own;
     root(spec, space, linux, inputs, draft)?;
     if draft.ids.is_some() {
         // Not before: the names on the way to the root may be for the host's root only.
@@ -39,7 +39,6 @@ pub fn plan(
     if draft.read_only_dev {
         draft.push(Step::SealDev);
     }
-    devices::elsewhere(linux, spec.mounts().as_deref().unwrap_or_default(), draft)?;
     hooks::before_pivot(spec, draft)?;
     sysctls(linux, draft)?;
     for path in linux.masked_paths().iter().flatten() {
@@ -189,8 +188,8 @@ fn dev_of_parent(path: &str, options: &Options, devices: &[LinuxDevice], draft: 
     let Some(ids) = &draft.ids else { return Ok(()) };
     let tree = dev_tree::make(&options.data, options.attributes(), &steps.steps, ids)?;
     let tree = draft.hold(tree);
-    draft.push(Step::Move { tree, at: target(path, Kind::Dir, follow(path))? });
-    draft.push(Step::KeepDev(tree));
+    let at = target(path, Kind::Dir, follow(path))?;
+    draft.push(Step::Bind { tree, keep: true, renew: draft.own_mounts, propagation: 0, at });
     Ok(())
 }
 
