@@ -107,6 +107,23 @@ fn mounts_are_listed_in_the_order_of_the_configuration() {
 }
 
 #[test]
+fn descriptors_are_passed_on_up_to_the_last_that_is_open() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("cat <&4; ls /proc/self/fd | tr '\\n' ' '");
+    let run = |fds: &str, count: u32| {
+        let id = bundle.id();
+        // Whoever runs the tests may have left some open.
+        let close = "6<&- 7<&- 8<&- 9<&- 10<&-";
+        let line = format!("echo 4 >four; ctr-oci run -b bundle --preserve-fds {count} {id} {fds} {close}");
+        env.sh(&line).run().ok().text()
+    };
+    assert!(run("3</dev/null 4<four 5<&-", 90).starts_with("4\n0 1 2 3 4 "));
+    assert!(run("3<&- 4<four 5</dev/null", 2).starts_with("4\n0 1 2 3 4 "), "3 is of ls");
+    assert_eq!(run("3</dev/null 4<four 5</dev/null", 3), "4\n0 1 2 3 4 5 6 ");
+}
+
+#[test]
 fn who_shares_the_control_group_of_a_deleted_container_lives_on() {
     needs!(Root);
     let env = Env::new();
@@ -118,6 +135,7 @@ fn who_shares_the_control_group_of_a_deleted_container_lives_on() {
     for id in [&one, &two] {
         env.sh(&format!("ctr-oci run -d -b bundle {id} >out 2>&1 </dev/null")).run().ok();
     }
+    assert!(fs::read_to_string(env.dir().join("out")).unwrap().contains("container's cgroup is not empty"));
     env.tool("ctr-oci").args(["delete", "-f", &one]).run().stderr_has("it holds other processes");
     env.tool("ctr-oci").args(["state", &two]).run().ok().stdout_has("\"status\": \"running\"");
     env.tool("ctr-oci").args(["delete", "-f", &two]).run().ok();

@@ -55,6 +55,7 @@ fn end(record: &Record) -> Result<()> {
         done => done.context("kill process")?,
     }
     kill::thaw(record)?;
+    runtime::cgroup::thaw_process(record.pid)?;
     if first.ended_within(Some(PATIENCE)).context("wait for a killed process")? {
         return Ok(());
     }

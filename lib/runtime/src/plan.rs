@@ -250,11 +250,19 @@ fn wait_for_start(
     Ok(())
 }
 
-/// The numbers of the caller's that are passed on. Some may not be open, and one that is open may be ours;
-/// that is close-on-exec, as all that we open, and not there for the program.
+/// How many numbers from 3 on are the program's: up to the last that our caller has opened for it. Gaps stay
+/// gaps, since everything that we open is close-on-exec; so does what has taken such a number meanwhile.
 pub(crate) fn preserved(count: u32) -> Result<i32> {
-    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20);
-    count.ok_or_else(|| invalid("too many descriptors to be preserved"))
+    let bad = || invalid(format!("{count} descriptors are to be preserved"));
+    let count = i32::try_from(count).ok().filter(|count| *count < 1 << 20).ok_or_else(bad)?;
+    Ok((3..3 + count).rev().find(|fd| is_callers(*fd)).map_or(0, |last| last - 2))
+}
+
+/// Everything that we open is close-on-exec.
+pub(crate) fn is_callers(fd: child::Fd) -> bool {
+    use rustix::io::{FdFlags, fcntl_getfd};
+    let flags = sys::fd::borrowed(fd).and_then(|fd| fcntl_getfd(fd).ok());
+    flags.is_some_and(|flags| !flags.contains(FdFlags::CLOEXEC))
 }
 
 /// What a container names or configures must be its own.

@@ -119,14 +119,22 @@ const fn child_record_size() -> usize {
 }
 
 #[test]
-fn what_is_ours_is_not_preserved_whatever_its_number() {
+fn a_descriptor_that_was_not_passed_is_not_preserved() {
     let Some(env) = Env::new() else { return };
-    let ours = File::open("/dev/null").unwrap();
-    assert!(ours.as_raw_fd() >= 3);
-    let (spec, rootfs) = (spec(&format!("test ! -e /proc/self/fd/{}", ours.as_raw_fd())), env.rootfs());
+    // Everything that this process has opened is close-on-exec; what it was given may not be.
+    let (spec, rootfs) = (spec("ls /proc/self/fd"), env.rootfs());
     let cgroup = Cgroup::create(&env.id, &LinuxResources::default()).unwrap();
-    let launch = Launch { preserve_fds: 1000, ..Launch::new(&spec, &rootfs, [ours.as_fd(); 3], &cgroup) };
-    let process = runtime::start(&launch).unwrap().release().unwrap();
+    let (read, out) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let null = File::open("/dev/null").unwrap();
+    let ours = rustix::io::fcntl_dupfd_cloexec(&null, 600).unwrap();
+    let stdio = [null.as_fd(), out.as_fd(), out.as_fd()];
+    let launch = Launch { preserve_fds: 1000, ..Launch::new(&spec, &rootfs, stdio, &cgroup) };
+    let process = runtime::start(&launch).and_then(runtime::Starting::release).unwrap();
+    drop(out);
+    let mut said = String::new();
+    File::from(read).read_to_string(&mut said).unwrap();
+    let number = ours.as_raw_fd().to_string();
+    assert!(said.starts_with("0\n1\n") && !said.lines().any(|fd| fd == number), "{said}");
     assert_eq!(process.wait().unwrap().code(), 0);
     cgroup.remove().unwrap();
 }
