@@ -12,14 +12,14 @@ MANDIR = $(PREFIX)/share/man
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 TOOLS = $(notdir $(wildcard tools/*))
-SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init tests/oci/suites/*)
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init tests/oci/suites/* tests/oci/engines/*.sh)
 
 # What each goal needs from Debian, beyond the essential packages.
 BUILD_PACKAGES = gcc libc6-dev pkg-config make libnftnl-dev libmnl-dev
 IMAGE_PACKAGES = docker-registry skopeo umoci busybox-static jq curl ca-certificates zstd perl-base
 TEST_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables util-linux procps strace
 VM_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) qemu-system-x86 cpio kmod e2fsprogs binutils
-OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 dpkg-dev xz-utils iproute2 util-linux bsdextrautils libc-bin
+OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 dpkg-dev xz-utils iproute2 util-linux bsdextrautils libc-bin podman docker.io containerd umoci
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
@@ -39,7 +39,7 @@ test: test-packages ## Build and run every test with hermetic stores; a leak on 
 test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cgroup v2
 	CARGO="$(CARGO)" tests/vm/run.sh
 
-test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc against ctr-oci (RUNTIMES=... SUITES=... CASES=...)
+test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc, and three engines, on ctr-oci (RUNTIMES=... SUITES=... CASES=...)
 	@[ ! -d tools/ctr-oci ] || $(CARGO) build --locked -p ctr-oci
 	RUNTIMES="$(RUNTIMES)" SUITES="$(SUITES)" CASES="$(CASES)" FRESH="$(FRESH)" tests/oci/run.sh
 

@@ -9,7 +9,7 @@
 # LONGSHORE_OCI_SCRATCH  where all is fetched, built and kept (default: ~/.cache/longshore-oci)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-suites_all="runtime-tools runtime-tools-as-is crun-tests runc-bats"
+suites_all="runtime-tools runtime-tools-as-is crun-tests runc-bats engine-podman engine-dockerd engine-containerd"
 read -ra runtimes <<<"${RUNTIMES:-ctr-oci runc crun}"
 read -ra suites <<<"${SUITES:-$suites_all}"
 scratch=${LONGSHORE_OCI_SCRATCH:-${XDG_CACHE_HOME:-$HOME/.cache}/longshore-oci}
@@ -41,7 +41,7 @@ program_of() { # RUNTIME: the path of its program
 # program and of what runs the suites, and need not be made again.
 results_of() { # SUITE RUNTIME PROGRAM
     local key
-    key=$({ sha256sum <"$3"; find tests/oci/{cell.sh,tap.awk,suites,helpers} "$scratch/stamps" -type f | sort | xargs cat; } | sha256sum | cut -c1-12)
+    key=$({ sha256sum <"$3"; find tests/oci/{cell.sh,tap.awk,suites,helpers,engines} "$scratch/stamps" -type f | sort | xargs cat; } | sha256sum | cut -c1-12)
     echo "$scratch/results/$1/${2##*/}${CASES:+-some}-$key"
 }
 
@@ -56,9 +56,14 @@ run_suite() { # SUITE RUNTIME
     fi
     rm -rf "$scratch/results/$suite/${runtime##*/}${CASES:+-some}"-*
     mkdir -p "$out"
-    case $suite in *-as-is)
+    case $suite in
+    *-as-is)
         script=${suite%-as-is}
         all_v1=
+        ;;
+    engine-*)
+        script=engine
+        export ENGINE=${suite#engine-}
         ;;
     esac
     started=$(date +%s)

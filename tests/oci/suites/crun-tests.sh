@@ -19,6 +19,7 @@ for file in "$SCRATCH"/crun-tests/test_*.py; do
     # CRIU is for checkpoints, and handlers are libraries inside of crun.
     case $name in checkpoint_restore | custom_handler) continue ;; esac
     [[ $name =~ ${CASES:-} ]] || continue
+    echo "  $name" >&2
     timeout -k 5 40 /usr/bin/python3 "$file" >"$OUT/$name.tap" 2>"$OUT/$name.err" </dev/null ||
         echo "not ok 0 - (the file as a whole: status $?)" >>"$OUT/$name.tap"
     awk -v prefix="$name: " -f "$here/../tap.awk" "$OUT/$name.tap"

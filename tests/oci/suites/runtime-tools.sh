@@ -10,6 +10,7 @@ export TMPDIR RUNTIME
 for program in validation/*/*.t; do
     name=$(basename "$program" .t)
     [[ $name =~ ${CASES:-} ]] || continue
+    echo "  $name" >&2
     status=0
     timeout -k 5 90 "$program" >"$OUT/$name.tap" 2>"$OUT/$name.err" </dev/null || status=$?
     # Eight of them never say ok: they print errors in a block of YAML, or nothing.
