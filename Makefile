@@ -24,7 +24,7 @@ LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
-.PHONY: build demo test test-vm test-oci probe bench lint man install help
+.PHONY: build demo test soak test-vm test-oci probe bench lint man install help
 .PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
@@ -35,6 +35,9 @@ demo: demo-packages build ## Show the whole course on screen in under a minute
 
 test: test-packages ## Build and run every test with hermetic stores; a leak on the host fails it
 	CARGO="$(CARGO)" tests/run.sh
+
+soak: test-packages ## Every call that can go wrong, a thousand containers, long races: takes hours
+	CARGO="$(CARGO)" tests/soak.sh
 
 test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cgroup v2
 	CARGO="$(CARGO)" tests/vm/run.sh
