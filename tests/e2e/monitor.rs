@@ -68,6 +68,10 @@ fn who_removes_itself_does_so_without_its_monitor_too() {
     let env = waiting("--rm", "exit 3");
     kill_monitor(&env);
     let wait = env.tool("ctr-wait").arg("c").start();
+    // It holds the record of the run: later there is nothing to be found any more.
+    env.sh(&format!("until ls -l /proc/{}/fd | grep -q run.jsonl; do sleep 0.01; done", wait.pid()))
+        .run()
+        .ok();
     env.write("tell/go", "");
     wait.wait().ok().stdout("3\n");
     env.sh("until test -z \"$(ctr-ls -aq)\"; do sleep 0.02; done").run().ok();
