@@ -23,6 +23,7 @@ const DEFAULT_STOP_TIMEOUT: i64 = 10;
 /// # Errors
 /// `NotFound` if the image is not here (nothing else is: the caller may pull it and try again);
 /// `Conflict` if the name is taken; `Invalid` for what cannot be carried out.
+#[inline(never)] // its frame would be the monitor's for as long as the container lives
 pub fn create(store: &Store, request: &Request) -> Result<Created> {
     store.sweep()?;
     // Held until the container refers to it: the image cannot be removed in between.

@@ -114,6 +114,7 @@ fn begin(store: &Store, container: Created, attach: &Attach) -> Result<Outcome> 
 /// A container in the foreground whose monitor was killed: it does not go on without anybody who shows
 /// what it writes. Even if it had ended well by then, that is no success: what it wrote last may not
 /// have been shown.
+#[inline(never)] // as launch()
 fn abandoned(store: &Store, id: &str) -> Result<Outcome> {
     stop::kill_and_settle(store, id)?;
     let err = Error::new(Kind::Io, "its monitor was killed, so the container was ended");
@@ -161,6 +162,7 @@ fn life_of_monitor(store: &Store, attach: &Attach, container: Created, streams: 
 }
 
 /// Another run of a container whose last one has ended, with its records as they are by now.
+#[inline(never)] // its frame would be the monitor's for as long as the container lives
 fn relaunch<'s>(store: &'s Store, id: &str, attach: &Attach, restarts: u32) -> Result<Monitor<'s>> {
     let _lock = store.lock_container(id)?;
     let record = store.record(id)?;
@@ -188,6 +190,7 @@ type Failed = (u8, Error);
 
 /// Sets up all that a run needs and lets the program go. What was set up before a failure is
 /// undone.
+#[inline(never)] // its frame would be the monitor's for as long as the container lives
 fn launch(
     store: &Store,
     record: Record,
