@@ -5,21 +5,22 @@
 /// Two mappings are in use. The older one is a straight line between the ends, `1 + (shares - 2) * 9999
 /// / 262142`, and makes 39 of 1024, so that a container with the usual shares yields to everything
 /// that nobody has configured. Newer runc (1.3.2) and crun (1.23) go through the middle as well; this is
-/// theirs: `10^((l² + 125 l) / 612 - 7/34)` with `l` = log2 of the shares, rounded up.
+/// theirs: `10^((l² + 125 l) / 612 - 7/34)` with `l` = log2 of the shares, rounded up. Not with the
+/// functions of the C library: each start of a tool would load its libm for this line.
 pub fn cpu_weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
         262_144.. => 10_000,
         #[expect(clippy::cast_precision_loss, reason = "below 2^18, which a float holds exactly")]
         shares => {
-            let log = (shares as f64).log2();
+            let log = libm::log2(shares as f64);
             let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 reason = "between 1 and 10000 by construction"
             )]
-            let weight = 10f64.powf(exponent).ceil() as u64;
+            let weight = libm::pow(10.0, exponent).ceil() as u64;
             weight.clamp(1, 10_000)
         }
     }
