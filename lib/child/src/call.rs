@@ -104,6 +104,12 @@ pub fn symlinkat(to: &CStr, dir: Fd, name: &CStr) -> Result<(), Errno> {
     sys!(SYS_symlinkat, to.as_ptr(), dir, name.as_ptr()).map(drop)
 }
 
+/// Reads what an open link says. As long as the buffer is: cut off, maybe.
+pub fn readlink(link: Fd, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let read = sys!(SYS_readlinkat, link, c"".as_ptr(), buffer.as_mut_ptr(), buffer.len());
+    read.map(c_long::unsigned_abs).map(|n| n as usize)
+}
+
 pub fn fstat(of: Fd) -> Result<libc::stat, Errno> {
     // SAFETY: plain integers; all zero is a valid value.
     let mut stat: libc::stat = unsafe { zeroed() };

@@ -21,6 +21,7 @@
 
 mod apply;
 mod call;
+mod dangling;
 mod exec;
 mod hook;
 mod mount;
@@ -29,7 +30,7 @@ mod op;
 mod spawn;
 
 pub use exec::{Exec, STUB};
-pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Op, Param, Part, Target};
+pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Node, Op, Param, Part, Target};
 pub use spawn::{Between, Spawn, Spawned, spawn};
 
 use core::ffi::CStr;

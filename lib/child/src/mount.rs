@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::apply::State;
 use crate::call::{self, IN_ROOT, PLAIN};
-use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Prepared, Target};
+use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Node, Prepared, Target, dangling};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 pub const RDONLY: u64 = 1;
@@ -114,8 +114,18 @@ impl State {
         if same { Ok(()) } else { Err(libc::ESTALE) }
     }
 
-    /// Opens a place, and creates what is missing of it one component at a time.
+    /// Opens a place, and creates what is missing of it, also if that is where a link leads.
     pub(crate) fn find_or_make<P: Prepared>(&self, at: &Target<P>) -> Result<Fd, Errno> {
+        match self.find_or_make_plain(at) {
+            Err(libc::ENOENT) if at.follow == Follow::InRoot => {
+                dangling::make_all(self.root, at.path.as_ref(), at.kind)
+            }
+            found => found,
+        }
+    }
+
+    /// The same one component at a time, for places without links that lead to nothing.
+    fn find_or_make_plain<P: Prepared>(&self, at: &Target<P>) -> Result<Fd, Errno> {
         match self.find(at.path.as_ref(), at.follow) {
             Err(libc::ENOENT) => {}
             found => return found,
@@ -154,6 +164,29 @@ impl State {
             // Without O_NOFOLLOW, which would open a link at the end instead of refusing it.
             Follow::Never => call::openat2(self.root, path, libc::O_PATH, PLAIN),
         }
+    }
+
+    /// A device node outside of a `/dev` of ours. One that is there already must be the same.
+    pub(crate) fn device<P: Prepared>(&self, node: &Node<P>) -> Result<(), Errno> {
+        let parent = self.find_or_make(&node.parent)?;
+        let name = node.name.as_ref();
+        match call::mknodat(parent, name, node.mode, node.device) {
+            Err(libc::EEXIST) => {
+                let there = call::open(parent, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+                let stat = call::fstat(there)?;
+                call::close(there);
+                let kind = libc::S_IFMT;
+                if stat.st_mode & kind != node.mode & kind || stat.st_rdev != node.device {
+                    return Err(libc::EEXIST);
+                }
+            }
+            made => {
+                made?;
+                call::fchownat(parent, name, node.uid, node.gid)?;
+            }
+        }
+        call::close(parent);
+        Ok(())
     }
 
     pub(crate) fn console(&self, terminal: Fd) -> Result<(), Errno> {
@@ -237,7 +270,7 @@ impl State {
 }
 
 /// Creates one component. That it exists already is fine: it is looked up again by the caller.
-fn make(dir: Fd, name: &CStr, kind: Kind) -> Result<(), Errno> {
+pub(crate) fn make(dir: Fd, name: &CStr, kind: Kind) -> Result<(), Errno> {
     let made = match kind {
         Kind::Dir => call::mkdirat(dir, name, 0o755),
         Kind::File => {

@@ -96,6 +96,8 @@ pub enum Op<P: Prepared> {
         /// Group.
         gid: u32,
     },
+    /// A device node elsewhere.
+    Device(Node<P>),
     /// A symbolic link in the kept `/dev`.
     DevLink {
         /// Name in `/dev`.
@@ -248,6 +250,23 @@ pub struct Hook<P: Prepared> {
     pub output: Fd,
     /// It is killed after so many seconds; 0 is never.
     pub seconds: u32,
+}
+
+/// A device node that is not in a `/dev` of ours.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Node<P: Prepared> {
+    /// The directory that it is in, which is created if it is missing.
+    pub parent: Target<P>,
+    /// Its name there.
+    pub name: P::Text,
+    /// Type and permissions.
+    pub mode: u32,
+    /// Major and minor, as `makedev(3)` packs them.
+    pub device: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
 }
 
 /// A file system to be made.

@@ -113,7 +113,7 @@ pub(crate) fn set_user(process: &mut Process, found: &runtime::user::User, privi
     let mut user = process.user().clone();
     user.set_uid(found.uid)
         .set_gid(found.gid)
-        .set_additional_gids(Some(found.groups.clone()).filter(|groups| !groups.is_empty()));
+        .set_additional_gids(Some(runtime::user::supplementary(found.gid, &found.groups)));
     process.set_user(user);
     let mut sets = process.capabilities().clone().unwrap_or_default();
     if privileged {

@@ -14,7 +14,7 @@ use oci_spec::runtime::{
 };
 use types::{Error, Kind, Result};
 
-use crate::{caps, seccomp};
+use crate::{caps, seccomp, user};
 
 /// Where programs are looked for if the image does not say.
 pub use crate::plan::DEFAULT_PATH;
@@ -159,7 +159,7 @@ pub fn process(request: Request, capabilities: &Capabilities) -> Result<Process>
     user.set_uid(request.uid)
         .set_gid(request.gid)
         .set_umask(Some(0o022))
-        .set_additional_gids(Some(request.groups).filter(|groups| !groups.is_empty()));
+        .set_additional_gids(Some(user::supplementary(request.gid, &request.groups)));
     let in_force = if request.uid == 0 { capabilities.clone() } else { Capabilities::new() };
     let mut sets = LinuxCapabilities::default();
     // Nothing inheritable, nothing ambient (CVE-2022-24769 and its kin).

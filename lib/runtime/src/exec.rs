@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::launch::listener::hand_over;
 use crate::launch::{self, Listen, Process, StartError};
 use crate::plan::{
-    Draft, Ids, NEWTIME, Plan, Step, enter, identity, preserved, refuse_unsupported_process, text,
+    Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, refuse_unsupported_process, text,
 };
 
 /// What to run, and in which container.
@@ -148,7 +148,7 @@ fn plan(
         draft.gate = gate.as_raw_fd();
         keep.push(draft.gate);
     }
-    keep.extend(3..draft.report_number());
+    keep.extend((3..draft.report_number()).filter(|fd| is_callers(*fd)));
     keep.extend(launch.stdio.map(|fd| fd.as_raw_fd()));
     keep.extend(launch.cgroup.tasks().map(|fd| fd.as_raw_fd()));
     let closing = draft.steps.len();

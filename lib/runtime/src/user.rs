@@ -171,6 +171,13 @@ fn read(rootfs: BorrowedFd<'_>, path: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// The supplementary groups of a user. The primary group is one of them: without it, a set-group-id program
+/// could shed a group that is denied something by a file's group bits (CVE-2022-2989 and its kin).
+#[must_use]
+pub fn supplementary(gid: u32, groups: &[u32]) -> Vec<u32> {
+    std::iter::once(gid).chain(groups.iter().copied().filter(|other| *other != gid)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

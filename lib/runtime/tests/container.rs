@@ -16,6 +16,7 @@ mod container {
     mod hostile;
     mod joining;
     mod listener;
+    mod places;
     mod program;
     mod races;
     mod tree;

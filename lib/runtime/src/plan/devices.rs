@@ -1,6 +1,9 @@
 //! `/dev`: a small tmpfs of our own with the devices that every program may expect.
 
-use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
+use std::path::Path;
+
+use child::{Follow, Kind, Node};
+use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount};
 use types::Result;
 
 use super::{Draft, Step, invalid, target, text};
@@ -40,12 +43,10 @@ pub fn plan(more: &[LinuxDevice], draft: &mut Draft) -> Result<()> {
     Ok(())
 }
 
-/// A device of the configuration. It has to be in `/dev`, which is ours and not the image's.
+/// A device of the configuration that is in `/dev`, which is ours and not the image's.
 fn node(device: &LinuxDevice, dirs: &mut Vec<String>, draft: &mut Draft) -> Result<()> {
     let path = target::inside(device.path())?;
-    let Some(name) = path.strip_prefix("dev/") else {
-        return Err(invalid(format!("device \"/{path}\" is not in \"/dev\"")));
-    };
+    let Some(name) = path.strip_prefix("dev/") else { return Ok(()) };
     // `ptmx` is that of the container's own devpts, whatever the configuration says (as with runc).
     if name == "ptmx" || NODES.iter().any(|(known, ..)| *known == name) {
         return Ok(());
@@ -57,8 +58,44 @@ fn node(device: &LinuxDevice, dirs: &mut Vec<String>, draft: &mut Draft) -> Resu
             dirs.push(dir.to_owned());
         }
     }
+    let (mode, number) = kind(device, &path)?;
+    draft.push(Step::DevNode {
+        name: text(name)?,
+        mode,
+        device: number,
+        uid: device.uid().unwrap_or(0),
+        gid: device.gid().unwrap_or(0),
+    });
+    Ok(())
+}
+
+/// Devices elsewhere, when all is mounted. What is in a `/dev` that the configuration binds is there, or is
+/// the host's to have.
+pub fn elsewhere(linux: &Linux, mounts: &[Mount], draft: &mut Draft) -> Result<()> {
+    let bound = mounts.iter().any(|mount| mount.destination() == Path::new("/dev"));
+    for device in linux.devices().iter().flatten() {
+        let path = target::inside(device.path())?;
+        if target::below(&path, "dev") && (draft.own_dev || bound) {
+            continue;
+        }
+        let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
+        let (mode, number) = kind(device, &path)?;
+        draft.push(Step::Device(Node {
+            parent: target::target(dir, Kind::Dir, Follow::InRoot)?,
+            name: text(name)?,
+            mode,
+            device: number,
+            uid: device.uid().unwrap_or(0),
+            gid: device.gid().unwrap_or(0),
+        }));
+    }
+    Ok(())
+}
+
+/// Type with permissions, and number.
+fn kind(device: &LinuxDevice, path: &str) -> Result<(u32, u64)> {
     let number = |n: i64| u32::try_from(n).map_err(|_| invalid(format!("device \"/{path}\" has number {n}")));
-    let (kind, device_number) = match device.typ() {
+    let (kind, number) = match device.typ() {
         LinuxDeviceType::B => {
             (libc::S_IFBLK, libc::makedev(number(device.major())?, number(device.minor())?))
         }
@@ -68,12 +105,5 @@ fn node(device: &LinuxDevice, dirs: &mut Vec<String>, draft: &mut Draft) -> Resu
         LinuxDeviceType::P => (libc::S_IFIFO, 0),
         LinuxDeviceType::A => return Err(invalid(format!("device \"/{path}\" has no type"))),
     };
-    draft.push(Step::DevNode {
-        name: text(name)?,
-        mode: kind | (device.file_mode().unwrap_or(0o666) & 0o7777),
-        device: device_number,
-        uid: device.uid().unwrap_or(0),
-        gid: device.gid().unwrap_or(0),
-    });
-    Ok(())
+    Ok((kind | (device.file_mode().unwrap_or(0o666) & 0o7777), number))
 }

@@ -69,11 +69,8 @@ fn privileges(process: &Process, seccomp: Option<&LinuxSeccomp>, draft: &mut Dra
         Step::Seccomp { flags: filter.flags, filter: filter.program, taken }
     });
     draft.push(Step::Bounding(bounding));
-    // The primary group too: without it, a set-group-id program could shed a group that is denied
-    // something by a file's group bits (CVE-2022-2989 and its kin).
-    let mut groups = vec![user.gid()];
-    groups.extend(user.additional_gids().iter().flatten().filter(|gid| **gid != user.gid()));
-    draft.push(Step::Groups(groups));
+    // These and no others, also if there are none: those of the caller are the host's.
+    draft.push(Step::Groups(user.additional_gids().clone().unwrap_or_default()));
     draft.push(Step::Gid(user.gid()));
     if no_new {
         finish(user.uid(), effective, permitted, inheritable, ambient, draft);

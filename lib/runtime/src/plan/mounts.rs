@@ -39,6 +39,7 @@ pub fn plan(
     if draft.read_only_dev {
         draft.push(Step::SealDev);
     }
+    devices::elsewhere(linux, spec.mounts().as_deref().unwrap_or_default(), draft)?;
     hooks::before_pivot(spec, draft)?;
     sysctls(linux, draft)?;
     for path in linux.masked_paths().iter().flatten() {
