@@ -62,6 +62,7 @@ impl State {
             Op::Sysctl { name, value } => self.sysctl(name.as_ref(), value.as_ref()),
             Op::Mask(path) => self.mask(path.as_ref()),
             Op::ReadOnlyPath(path) => self.read_only_path(path.as_ref()),
+            Op::Remount(change) => self.remount(change),
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
             Op::Chroot => self.chroot(),

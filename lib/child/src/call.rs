@@ -188,6 +188,10 @@ pub fn move_mount_to(tree: Fd, path: &CStr) -> Result<(), Errno> {
     sys!(SYS_move_mount, tree, c"".as_ptr(), libc::AT_FDCWD, path.as_ptr(), flags).map(drop)
 }
 
+pub fn mount_alter(of: Fd, set: Attr, clear: Attr, recursive: bool) -> Result<(), Errno> {
+    mount_change(of, &MountAttr { set, clear, propagation: 0, userns: 0 }, recursive)
+}
+
 pub fn mount_set(of: Fd, set: Attr, recursive: bool) -> Result<(), Errno> {
     mount_change(of, &MountAttr { set, clear: 0, propagation: 0, userns: 0 }, recursive)
 }

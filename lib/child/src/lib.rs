@@ -30,7 +30,7 @@ mod op;
 mod spawn;
 
 pub use exec::{Exec, STUB};
-pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Node, Op, Param, Part, Target};
+pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Node, Op, Param, Part, Remount, Target};
 pub use spawn::{Between, Spawn, Spawned, spawn};
 
 use core::ffi::CStr;

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use crate::apply::State;
 use crate::call::{self, IN_ROOT, PLAIN};
-use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Node, Prepared, Target, dangling};
+use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Node, Prepared, Remount, Target, dangling};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 pub const RDONLY: u64 = 1;
@@ -243,6 +243,14 @@ impl State {
         call::mount_set(tree, RDONLY, true)?;
         self.attach(tree, target, path, Follow::Never)?;
         call::close(tree);
+        call::close(target);
+        Ok(())
+    }
+
+    /// What is not the root of a mount is refused by the kernel.
+    pub(crate) fn remount<P: Prepared>(&self, change: &Remount<P>) -> Result<(), Errno> {
+        let target = self.find(change.path.as_ref(), change.follow)?;
+        call::mount_alter(target, change.set, change.clear, change.recursive)?;
         call::close(target);
         Ok(())
     }

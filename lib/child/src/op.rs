@@ -119,6 +119,8 @@ pub enum Op<P: Prepared> {
     Mask(P::Text),
     /// Makes a path read-only by mounting it over itself.
     ReadOnlyPath(P::Text),
+    /// Changes the attributes of what is mounted at a place.
+    Remount(Remount<P>),
     /// Makes the root file system read-only.
     SealRoot,
     /// Changes `/` to the attached root and detaches the host's tree.
@@ -267,6 +269,21 @@ pub struct Node<P: Prepared> {
     pub uid: u32,
     /// Group.
     pub gid: u32,
+}
+
+/// A change of what is mounted.
+#[allow(missing_debug_implementations, reason = "the runtime describes it in words")]
+pub struct Remount<P: Prepared> {
+    /// Where; nothing is made there.
+    pub path: P::Text,
+    /// How symbolic links are treated.
+    pub follow: Follow,
+    /// Attributes to set.
+    pub set: Attr,
+    /// Attributes to clear.
+    pub clear: Attr,
+    /// Also of all that is mounted below.
+    pub recursive: bool,
 }
 
 /// A file system to be made.

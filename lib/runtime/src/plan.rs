@@ -2,6 +2,7 @@
 
 mod bind;
 mod cgroups;
+mod copyup;
 mod dev_tree;
 mod devices;
 pub(crate) mod enter;

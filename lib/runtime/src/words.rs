@@ -74,6 +74,7 @@ fn describe(step: &Step) -> String {
         Op::Sysctl { name, .. } => format!("set kernel parameter \"/proc/{}\"", text(name)),
         Op::Mask(path) => format!("mask \"/{}\"", text(path)),
         Op::ReadOnlyPath(path) => format!("make \"/{}\" read-only", text(path)),
+        Op::Remount(change) => format!("remount \"/{}\"", text(&change.path)),
         Op::SealRoot => "make root file system read-only".into(),
         Op::Pivot | Op::Chroot => "change root".into(),
         Op::Gate(_) => "wait for release".into(),

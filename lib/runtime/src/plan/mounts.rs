@@ -1,18 +1,18 @@
 //! The container's mount tree.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use child::{Follow, Keep, Kind, NewMount};
+use child::{Follow, Keep, Kind, NewMount, Remount};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxNamespaceType, Mount, Spec};
-use sys::mount::MountAttr;
-use types::Result;
+use sys::mount::{MountAttr, set_attr};
+use types::{Error, Result};
 
 use super::ids::TTY;
 use super::namespaces::{MountSpace, is_own};
 use super::options::Options;
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Step, bind, cgroups, dev_tree, devices, enter, hooks, invalid, text};
+use super::{Draft, Step, bind, cgroups, copyup, dev_tree, devices, enter, hooks, invalid, text};
 use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
@@ -116,6 +116,10 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         _ if mapped && !options.bind && kind != "bind" => {
             Err(super::unsupported(format!("mapping of owners of the new file system on \"/{path}\"")))
         }
+        _ if options.remount => remount(&path, &options, draft),
+        _ if options.copy_up && (options.bind || kind != "tmpfs" || path == "dev") => {
+            Err(invalid(format!("mount on \"/{path}\": tmpcopyup is for a tmpfs")))
+        }
         _ if options.bind => bind::plan(mount, &path, &options, draft),
         "bind" => bind::plan(mount, &path, &Options { bind: true, ..options }, draft),
         "cgroup" | "cgroup2" => cgroups::plan(&path, &options, linux, inputs, draft),
@@ -133,6 +137,10 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
                 _ => Keep::No,
             };
             let mut options = options.with_source(mount)?;
+            if options.copy_up {
+                let tree = copyup::make(inputs.rootfs.fd(), &path, &options)?;
+                return place(tree, &path, &options, draft);
+            }
             if keep == Keep::Dev {
                 // Nodes and mount points are made in it first.
                 draft.read_only_dev = options.attributes() & MountAttr::RDONLY != 0;
@@ -152,6 +160,31 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
             }
         }
     }
+}
+
+/// Puts a file system in place that this process has made.
+fn place(tree: OwnedFd, path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
+    let change = MountAttr { propagation: options.propagation, ..MountAttr::default() };
+    set_attr(tree.as_fd(), change, false).map_err(|e| Error::io(format!("mount on \"/{path}\""), e))?;
+    let tree = draft.hold(tree);
+    draft.push(Step::Move { tree, at: target(path, Kind::Dir, follow(path))? });
+    Ok(())
+}
+
+/// Changes what is mounted there already; with `r` options also all below it.
+fn remount(path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
+    if !options.data.is_empty() || options.idmap.is_some() {
+        return Err(super::unsupported(format!("remount of \"/{path}\" with options of its file system")));
+    }
+    let propagation = if options.propagation == libc::MS_PRIVATE { 0 } else { options.propagation };
+    let changes = [(options.deep_set, options.deep_clear, true), (options.set, options.clear, false)];
+    for (set, clear, recursive) in changes.into_iter().filter(|(set, clear, _)| set | clear != 0) {
+        draft.push(Step::Remount(Remount { path: text(path)?, follow: follow(path), set, clear, recursive }));
+    }
+    if propagation != 0 {
+        return Err(super::unsupported(format!("remount of \"/{path}\" with a propagation")));
+    }
+    Ok(())
 }
 
 /// `/proc`, `/dev` and `/sys` are directories of the image that we mount system file systems on: a

@@ -35,6 +35,10 @@ pub struct Options {
     /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`. Of this mount and of all below it, also
     /// where the option is not the recursive one: what was shared on the host must not stay so unasked.
     pub propagation: u64,
+    /// Nothing is mounted: what is mounted there already is changed.
+    pub remount: bool,
+    /// The new file system begins with what is in its place.
+    pub copy_up: bool,
     /// Owners are mapped: `idmap`, or of all below it too with `ridmap`.
     pub idmap: Option<Depth>,
     /// Mappings of owners in the words of crun, from `idmap=` or `ridmap=`.
@@ -102,10 +106,11 @@ impl Options {
             "unbindable" | "runbindable" => self.propagation = libc::MS_UNBINDABLE,
             // What a mount has anyway; `silent` and `loud` concern the kernel's log of old kernels.
             "defaults" | "async" | "nomand" | "noiversion" | "nolazytime" | "silent" | "loud" => {}
-            "remount" | "mand" | "iversion" => return Err(unsupported(format!("mount option {option:?}"))),
+            "remount" => self.remount = true,
+            "tmpcopyup" => self.copy_up = true,
             "idmap" => self.idmap = Some(Depth::Top),
             "ridmap" => self.idmap = Some(Depth::All),
-            "tmpcopyup" | "copy-symlink" => {
+            "mand" | "iversion" | "copy-symlink" => {
                 return Err(unsupported(format!("mount option {option:?}")));
             }
             _ => {
@@ -183,7 +188,7 @@ mod tests {
         assert_eq!((deep.set, deep.deep_clear & MountAttr::NODEV), (MountAttr::NOEXEC, MountAttr::NODEV));
         assert!(read(&["rrelatime", "rsymfollow", "rstrictatime"]).data.is_empty());
         assert_eq!(read(&["rbind", "unbindable"]).propagation, libc::MS_UNBINDABLE);
-        let refused = ["remount", "tmpcopyup", "mand"];
+        let refused = ["copy-symlink", "iversion", "mand"];
         assert!(refused.iter().all(|option| Options::read(&[(*option).to_owned()]).is_err()));
     }
 }

@@ -101,3 +101,59 @@ fn a_process_has_the_groups_of_the_configuration_and_no_others() {
         assert_eq!(output.stdout.trim(), want, "{output:?}");
     }
 }
+
+#[test]
+fn a_tmpfs_begins_with_what_the_image_has_there() {
+    let Some(mut env) = Env::new() else { return };
+    let layer = env.layer();
+    let data = layer.join("data");
+    std::fs::create_dir_all(data.join("in/deep")).unwrap();
+    std::fs::write(data.join("in/deep/file"), "of the image\n").unwrap();
+    let outside = env.dir.path().join("secret");
+    std::fs::write(&outside, "of the host\n").unwrap();
+    symlink(&outside, data.join("link")).unwrap();
+    std::os::unix::fs::chown(data.join("in/deep/file"), Some(5), Some(6)).unwrap();
+    std::os::unix::fs::lchown(data.join("link"), Some(7), Some(8)).unwrap();
+    std::fs::set_permissions(data.join("in/deep/file"), std::os::unix::fs::PermissionsExt::from_mode(0o4751))
+        .unwrap();
+    std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o750)).unwrap();
+    // The way there leads through a link of the image, to a directory that the host has too.
+    symlink("/", layer.join("way")).unwrap();
+    let script = "cat /data/in/deep/file; cat /data/link 2>&1; stat -c '%n %a %u:%g' /data /data/in/deep/file /data/link; \
+        grep -c ' /data tmpfs ' /proc/mounts; touch /data/x 2>&1; rm /empty/x 2>&1; touch /empty/x";
+    let mut asked = Env::request(script);
+    asked.mounts = vec![
+        mount("/way/data", "tmpfs", "tmpfs", &["tmpcopyup", "ro", "nosuid", "size=64k"]),
+        mount("/empty", "tmpfs", "tmpfs", &["tmpcopyup"]),
+    ];
+    let output = env.run(asked);
+    let want = "of the image\ncat: can't open '/data/link': No such file or directory\n/data 750 0:0\n\
+        /data/in/deep/file 4751 5:6\n/data/link 777 7:8\n1\ntouch: /data/x: Read-only file system\n\
+        rm: can't remove '/empty/x': No such file or directory\n";
+    assert_eq!((output.stdout.as_str(), output.code), (want, 0), "{output:?}");
+
+    let mut asked = Env::request("true");
+    asked.mounts = vec![mount("/data", "tmpfs", "tmpfs", &["tmpcopyup", "size=4k", "nr_inodes=2"])];
+    let (_, text) = env.refused(asked);
+    assert!(text.starts_with("copy \"/data\" to its tmpfs"), "{text}");
+    let mut asked = Env::request("true");
+    asked.mounts = vec![mount("/data", "bind", &outside, &["bind", "tmpcopyup"])];
+    assert!(env.refused(asked).1.contains("tmpcopyup is for a tmpfs"));
+}
+
+#[test]
+fn what_is_mounted_already_can_be_changed() {
+    let Some(env) = Env::new() else { return };
+    let mut asked = Env::request(
+        "touch /t/x 2>&1; grep ' /t ' /proc/mounts | cut -d' ' -f4 | tr , '\\n' | grep -E '^(ro|nosuid|noexec)$'",
+    );
+    asked.mounts = vec![
+        mount("/t", "tmpfs", "tmpfs", &["nosuid", "noexec"]),
+        mount("/t", "tmpfs", "tmpfs", &["remount", "ro", "exec"]),
+    ];
+    let output = env.run(asked);
+    assert_eq!(output.stdout, "touch: /t/x: Read-only file system\nro\nnosuid\n", "{output:?}");
+    let mut asked = Env::request("true");
+    asked.mounts = vec![mount("/tmp", "none", "none", &["remount", "ro"])];
+    assert!(env.refused(asked).1.starts_with("remount \"/tmp\""));
+}
