@@ -22,10 +22,11 @@ VM_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) qemu-system-x86 cpio kmod e2fs
 OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 dpkg-dev xz-utils iproute2 util-linux bsdextrautils libc-bin podman docker.io containerd umoci
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
+FUZZ_PACKAGES = $(BUILD_PACKAGES) g++ libseccomp-dev
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
-.PHONY: build demo test soak test-vm test-oci probe bench lint man install help
-.PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages bench-packages
+.PHONY: build demo test soak test-vm test-oci probe fuzz bench lint man install help
+.PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages fuzz-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
 	$(CARGO) build --release --locked --workspace --bins
@@ -49,6 +50,9 @@ test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc, and th
 probe: bench-packages build ## Show what a container can reach, beside podman and docker.io where installed
 	rustc --edition 2024 -C target-feature=+crt-static -C panic=abort -O tests/probe/main.rs -o $(TARGET)/probe
 	$(SUDO) tests/bench/bench.sh $(TARGET)/release $(abspath $(TARGET)/probe)
+
+fuzz: fuzz-packages ## Run the fuzz targets (TARGETS="users log ..." SECONDS=60)
+	CARGO="$(CARGO)" tests/fuzz/run.sh "$(or $(TARGETS),all)" "$(or $(SECONDS),60)"
 
 bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed
 	$(CARGO) build --release --locked -p tests --example bench
@@ -105,6 +109,8 @@ lint-packages: toolchain
 	$(call ensure,$(LINT_PACKAGES))
 demo-packages: toolchain
 	$(call ensure,$(DEMO_PACKAGES))
+fuzz-packages: toolchain
+	$(call ensure,$(FUZZ_PACKAGES))
 bench-packages: toolchain
 	$(call ensure,$(BENCH_PACKAGES))
 man-packages:

@@ -217,7 +217,8 @@ impl LogReader {
         let mut counted = Count::default();
         let mut before = Lines::default();
         for n in 0..MAX_FILES {
-            let Some(part) = self.open(n)? else { break };
+            // The newest one is not there in the moment after a rotation.
+            let Some(part) = self.open(n)? else { continue };
             counted = Count::of(part)?.then(counted);
             self.part = self.open(n)?;
             // What the part begins with may be only the end of a line of the part before.

@@ -235,3 +235,11 @@ fn a_line_goes_on_behind_a_part_in_which_its_stream_is_silent() {
     assert_eq!(rest(&mut bench.reader(Some(1))), "!b,");
     assert_eq!(rest(&mut bench.reader(Some(2))), "a+!b,c,");
 }
+
+#[test]
+fn a_tail_is_there_also_in_the_moment_after_a_rotation() {
+    let bench = bench();
+    bench.write(1, "T stdout F a\nT stderr P b\n");
+    assert_eq!(rest(&mut bench.reader(Some(1))), "!b+");
+    assert_eq!(rest(&mut bench.reader(Some(9))), "a,!b+");
+}

@@ -3,12 +3,9 @@
 //! one that panics has found something.
 
 pub mod config;
+pub mod json;
+pub mod libseccomp;
 pub mod log;
 pub mod seccomp;
 pub mod state;
 pub mod users;
-
-#[cfg(feature = "fuzzer")]
-pub mod json;
-#[cfg(feature = "fuzzer")]
-pub mod libseccomp;

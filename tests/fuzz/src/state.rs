@@ -145,7 +145,7 @@ fn container(scratch: &Scratch, files: &Files) {
         );
     }
     let all = Wanted::new(true, None, &[]).unwrap();
-    let found = engine::list(&scratch.store, &all).unwrap();
+    let found = engine::list(&scratch.store, &all, false).unwrap();
     assert!(found.containers.iter().any(|(c, _)| c.id == GOOD), "a damaged container hides another");
     let listed = found.containers.iter().any(|(c, _)| c.id != GOOD);
     let gone = files.text("record.json").is_none();
@@ -197,8 +197,10 @@ fn images(scratch: &Scratch, files: &Files) {
             assert!(image.manifest != manifest || files.cut == 0, "half a manifest was read");
             assert!(image.id != config || files.cut == 0, "half a configuration was read");
             let _config = scratch.store.image_config(&image);
-            let found = scratch.store.image(&image.pinned()).unwrap();
-            assert_eq!(found.manifest, image.manifest);
+            // Where two entries have one name, another may be found by it, and be damaged.
+            if let Ok(found) = scratch.store.image(&image.pinned()) {
+                assert!(found.name.same_repository(&image.name));
+            }
         }
     }
     let _any = scratch.store.image("a");

@@ -152,7 +152,7 @@ fn good(fields: &[String; 7], numbers: &[usize]) -> bool {
 
 /// A number, a name (`Some(None)`), or a number that no user can have.
 fn id(text: &str) -> Option<Option<u32>> {
-    if text.is_empty() || text.chars().any(|c| !('0'..='9').contains(&c)) {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_digit()) {
         return Some(None);
     }
     let mut value = 0u64;

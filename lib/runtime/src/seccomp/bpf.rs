@@ -127,7 +127,8 @@ fn condition(arg: &LinuxSeccompArg) -> Vec<Draft> {
             test(JEQ, value_low, To::Fails, To::Next),
         ],
         Op::ScmpCmpMaskedEq => {
-            let (want_low, want_high) = halves(arg.value_two().unwrap_or(0));
+            // Bits outside of the mask do not count on either side (seccomp_rule_add(3)).
+            let (want_low, want_high) = halves(arg.value_two().unwrap_or(0) & arg.value());
             let mask = |k| Draft::Plain(sock_filter { code: AND, jt: 0, jf: 0, k });
             vec![
                 plain(high),

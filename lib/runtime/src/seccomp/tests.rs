@@ -136,6 +136,8 @@ fn comparisons_see_all_64_bits() {
     let masked = one_rule(Op::ScmpCmpMaskedEq, 0xff00_0000_0000_00ff, Some(0x0100_0000_0000_0001));
     assert_eq!(run(&masked, ARCH, 0, [0x01ab_0000_0000_ff01, 0, 0, 0, 0, 0]), ALLOW);
     assert_ne!(run(&masked, ARCH, 0, [0x01ab_0000_0000_ff02, 0, 0, 0, 0, 0]), ALLOW);
+    let more_than_the_mask = one_rule(Op::ScmpCmpMaskedEq, 0xff, Some(0x1_0000_0101));
+    assert_eq!(run(&more_than_the_mask, ARCH, 0, [1, 0, 0, 0, 0, 0]), ALLOW);
 }
 
 fn one_rule(op: Op, value: u64, second: Option<u64>) -> Vec<sock_filter> {

@@ -207,6 +207,6 @@ fn holds(arg: &LinuxSeccompArg, data: &Data) -> bool {
         Op::ScmpCmpEq => have == want,
         Op::ScmpCmpGe => have >= want,
         Op::ScmpCmpGt => have > want,
-        Op::ScmpCmpMaskedEq => have & want == arg.value_two().unwrap_or(0),
+        Op::ScmpCmpMaskedEq => have & want == arg.value_two().unwrap_or(0) & want,
     }
 }

@@ -1,0 +1,68 @@
+//! Every seed of the fuzz targets, and all that they have found, once each.
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+#[path = "src/config.rs"]
+mod config;
+#[path = "src/log.rs"]
+mod log;
+#[cfg(target_arch = "x86_64")]
+#[path = "src/seccomp/mod.rs"]
+mod seccomp;
+#[path = "src/state.rs"]
+mod state;
+#[path = "src/users.rs"]
+mod users;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Gives a function every seed of a target, and says which one it could not stand.
+fn each(target: &str, check: impl Fn(&[u8])) {
+    let dir = tests::top().join("tests/fuzz/seeds").join(target);
+    let mut seeds: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    seeds.sort();
+    assert!(!seeds.is_empty());
+    for seed in seeds {
+        let bytes = std::fs::read(&seed).unwrap();
+        let stood = catch_unwind(AssertUnwindSafe(|| check(&bytes)));
+        assert!(stood.is_ok(), "{seed:?}");
+    }
+}
+
+#[test]
+fn a_configuration_becomes_a_plan_or_an_error() {
+    if !tests::met(&[tests::Need::Root]) {
+        return;
+    }
+    let scratch = config::Scratch::new();
+    each("config", |bytes| config::check(&scratch, bytes));
+}
+
+#[test]
+fn users_are_found_as_the_rules_say() {
+    let scratch = users::Scratch::new();
+    each("users", |bytes| users::check(&scratch, bytes));
+}
+
+#[test]
+fn a_record_is_whole_or_damaged_and_hides_no_other() {
+    let example = std::fs::read(tests::top().join("tests/fuzz/seeds/state/whole.json")).unwrap();
+    let scratch = state::Scratch::new(&example);
+    each("state", |bytes| state::check(&scratch, bytes));
+}
+
+#[test]
+fn a_log_is_read_as_it_was_written() {
+    let scratch = log::Scratch::new();
+    each("log", |bytes| log::check(&scratch, bytes));
+}
+
+// The meaning of a profile is worked out for the numbers of one architecture.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_seccomp_program_does_what_its_profile_says() {
+    each("seccomp", |bytes| {
+        if let Ok(profile) = serde_json::from_slice(bytes) {
+            drop(seccomp::check(&profile, &seccomp::meaning::NativeOnly));
+        }
+    });
+}
