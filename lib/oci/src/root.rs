@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use types::{Context, Error, Kind, Result};
 
-use crate::record::{CONFIG, RECORD, Record};
+use crate::record::{CONFIG, FORMAT, RECORD, Record};
 
 /// Where the state of all containers is. Made with the first container.
 #[derive(Debug, Clone)]
@@ -165,8 +165,19 @@ impl Container {
     /// `NotFound` if its creation did not come that far; `Corrupt` if it is damaged.
     pub(crate) fn record(&self) -> Result<Record> {
         let text = self.read(RECORD)?;
-        serde_json::from_slice(&text)
-            .map_err(|e| Error::because(Kind::Corrupt, format!("read record of container {:?}", self.id), e))
+        let what = || format!("read record of container {:?}", self.id);
+        let record: Record =
+            serde_json::from_slice(&text).map_err(|e| Error::because(Kind::Corrupt, what(), e))?;
+        if record.format != FORMAT {
+            let why = format!("it has format {}, this version knows {FORMAT}", record.format);
+            return Err(Error::new(Kind::Unsupported, why).within(what()));
+        }
+        // What is done to one container must not be done to another one.
+        if record.id != self.id {
+            let why = format!("it is that of {:?}", record.id);
+            return Err(Error::new(Kind::Corrupt, why).within(what()));
+        }
+        Ok(record)
     }
 
     /// The configuration that it was made with. What became of the bundle's does not matter.
@@ -256,6 +267,16 @@ mod tests {
         for bad in ["", ".", "..", "../x", "a/b", "-a", "a b", "a\n", ".hidden", &"x".repeat(256)] {
             assert_eq!(root.claim(bad).unwrap_err().kind(), Kind::Invalid, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_container_or_format_is_not_believed() {
+        let (_dir, root) = root();
+        let a = root.claim("a").unwrap();
+        a.save(&Record::for_tests("b")).unwrap();
+        assert_eq!(a.record().unwrap_err().kind(), Kind::Corrupt);
+        a.save(&Record { format: FORMAT + 1, ..Record::for_tests("a") }).unwrap();
+        assert_eq!(a.record().unwrap_err().kind(), Kind::Unsupported);
     }
 
     #[test]

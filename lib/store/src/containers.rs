@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use types::container::Record;
+use types::name::short;
 use types::{Context, Error, Kind, Result};
 
 use crate::layout::{self, in_container as name};
@@ -131,8 +132,15 @@ impl Store {
 
     /// What was asked for; `NotFound` if the container is gone.
     pub fn record(&self, id: &str) -> Result<Record> {
-        self.read_json(&layout::container(id).join(name::RECORD))?
-            .ok_or_else(|| Error::new(Kind::NotFound, format!("no such container: {id:?}")))
+        let record: Record = self
+            .read_json(&layout::container(id).join(name::RECORD))?
+            .ok_or_else(|| Error::new(Kind::NotFound, format!("no such container: {id:?}")))?;
+        // What is done to one container must not be done to another one.
+        if record.id == id {
+            return Ok(record);
+        }
+        let why = format!("the record of container {:?} is that of {:?}", short(id), short(&record.id));
+        Err(Error::new(Kind::Corrupt, why))
     }
 
     /// Changes what was asked for.
