@@ -8,6 +8,7 @@
 //! only in the controllers that it needs, and shares one group of the devices controller, whose
 //! policy is written once.
 
+pub(crate) mod delegate;
 mod devices;
 mod dir;
 mod freeze;

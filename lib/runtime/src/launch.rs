@@ -13,6 +13,7 @@ use sys::pidfd::{Exit, Pidfd};
 use types::{Context, Error, Kind, Result};
 
 use crate::between;
+use crate::cgroup::delegate;
 use crate::console::Console;
 use crate::plan::Plan;
 use crate::{Cgroup, Rootfs};
@@ -156,6 +157,7 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let (report, report_child) = pipe("report")?;
     let (gate_child, gate) = gate()?;
     let plan = Plan::new(launch, gate_child.as_fd(), report_child.as_fd())?;
+    give_group(launch, &plan)?;
     if let Some(console) = launch.console {
         let uid = launch.spec.process().as_ref().map_or(0, |process| process.user().uid());
         match &plan.ids {
@@ -173,6 +175,16 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     let starting = Starting(Some(Halfway { plan, pid, pidfd, report, gate }));
     starting.say_who_is_who()?;
     Ok(starting)
+}
+
+/// Gives the container's group to its user, if the configuration makes it the container's own.
+fn give_group(launch: &Launch<'_>, plan: &Plan) -> Result<()> {
+    let user = launch.spec.process().as_ref().map_or(0, |process| process.user().uid());
+    let user = plan.ids.as_ref().map_or(Ok(user), |ids| ids.user(user))?;
+    match launch.spec.linux() {
+        Some(linux) if user != 0 && delegate::is_wanted(launch.spec, linux) => launch.cgroup.delegate(user),
+        _ => Ok(()),
+    }
 }
 
 /// Returns what [`start`] would do, without doing it: [`Plan::steps`] says it in words.
