@@ -9,8 +9,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
-use crate::launch::{StartError, clone_error, next_record, pipe};
+use crate::launch::{clone_error, next_record, pipe};
 use crate::plan::Plan;
+use crate::process::StartError;
 
 /// Clones the process between, waits for it, and holds the one that it has cloned.
 pub fn clone(

@@ -17,8 +17,8 @@ use rustix::net::{
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
-use crate::launch::{Process, StartError};
 use crate::plan::{Plan, Step};
+use crate::process::{Process, StartError};
 use crate::seccomp;
 
 /// What the stub is to do at the birth.

@@ -10,10 +10,11 @@ use crate::Cgroup;
 use crate::born::{Birth, Report};
 use crate::console::Console;
 use crate::launch::listener::hand_over;
-use crate::launch::{self, Listen, Process, StartError};
+use crate::launch::{self, Listen};
 use crate::plan::{
     Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, refuse_unsupported_process, text,
 };
+use crate::process::{Process, StartError};
 
 /// What to run, and in which container.
 #[derive(Debug, Clone, Copy)]

@@ -9,13 +9,14 @@ use child::{Failure, Spawn};
 use oci_spec::runtime::Spec;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use sys::pidfd::{Exit, Pidfd};
+use sys::pidfd::Pidfd;
 use types::{Context, Error, Kind, Result};
 
 use crate::between;
 use crate::cgroup::delegate;
 use crate::console::Console;
 use crate::plan::Plan;
+use crate::process::{Process, StartError};
 use crate::{Cgroup, Rootfs};
 
 mod hooks;
@@ -102,46 +103,6 @@ struct Halfway {
 impl std::fmt::Debug for Halfway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Halfway").field("pid", &self.pid).finish_non_exhaustive()
-    }
-}
-
-/// A running program.
-#[derive(Debug)]
-pub struct Process {
-    pid: i32,
-    pidfd: Pidfd,
-}
-
-/// Why a program did not start.
-#[derive(Debug)]
-pub struct StartError {
-    /// 127 if the program is not there, 126 if it cannot be run, 125 for everything else.
-    pub status: u8,
-    /// In words.
-    pub error: Error,
-}
-
-impl From<Error> for StartError {
-    fn from(error: Error) -> Self {
-        Self { status: 125, error }
-    }
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        std::error::Error::source(&self.error)
-    }
-}
-
-impl From<StartError> for Error {
-    fn from(error: StartError) -> Self {
-        error.error
     }
 }
 
@@ -342,66 +303,5 @@ impl Plan {
     /// The step looks for the program, so that its failure is that of the program.
     pub(crate) fn is_search(&self, step: usize) -> bool {
         matches!(self.steps.get(step), Some(child::Op::FindProgram(_)))
-    }
-}
-
-impl Process {
-    pub(crate) const fn new(pid: i32, pidfd: Pidfd) -> Self {
-        Self { pid, pidfd }
-    }
-
-    /// Its number in our pid namespace.
-    #[must_use]
-    pub const fn pid(&self) -> i32 {
-        self.pid
-    }
-
-    /// Its start time, which with the pid names it for all time of one boot.
-    ///
-    /// # Errors
-    /// If it was reaped.
-    pub fn start_time(&self) -> Result<u64> {
-        sys::process::start_time(self.pid).map_err(|e| Error::io("read start time of process", e))
-    }
-
-    /// Its descriptor; readable once it has ended.
-    #[must_use]
-    pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
-    }
-
-    /// Sends a signal.
-    ///
-    /// # Errors
-    /// The kernel's reason.
-    pub fn signal(&self, number: i32) -> Result<()> {
-        self.pidfd.signal(number).map_err(|e| Error::io(format!("send signal {number}"), e))
-    }
-
-    /// Waits for its end and reaps it.
-    ///
-    /// # Errors
-    /// If it was reaped before.
-    pub fn wait(&self) -> Result<Exit> {
-        self.pidfd.wait().map_err(|e| Error::io("wait for process", e))
-    }
-
-    /// Waits for its end and returns how it ended, also if it is no child of ours any more: for the
-    /// copy of a process that started it and was killed. `None` if nobody knows.
-    #[must_use]
-    pub fn how_it_ended(&self, start_time: u64) -> Option<Exit> {
-        self.pidfd.wait().ok().or_else(|| {
-            // The answer is the kernel's: a process that cannot be waited for has not ended.
-            let ended = self.pidfd.ended_within(None).unwrap_or(false);
-            if ended { self.pidfd.how_it_ended(self.pid, start_time) } else { None }
-        })
-    }
-
-    /// Reaps it if it has ended.
-    ///
-    /// # Errors
-    /// If it was reaped before.
-    pub fn try_wait(&self) -> Result<Option<Exit>> {
-        self.pidfd.try_wait().map_err(|e| Error::io("wait for process", e))
     }
 }
