@@ -70,7 +70,7 @@ while read -r module; do
     echo "/lib/modules/$release/${module##*/}" >>"$root/etc/modules"
 done <"$work/modules"
 cp tests/vm/init "$root/init"
-cp tests/vm/suite.sh tests/vm/first-boot.sh tests/vm/second-boot.sh "$root/"
+cp tests/vm/suite.sh tests/vm/first-boot.sh tests/vm/oci.sh tests/vm/second-boot.sh "$root/"
 (cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 >"$work/initramfs"
 
 # The store is a disk, so that it outlives a reboot; the images in it were pulled out here.

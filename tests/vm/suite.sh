@@ -34,6 +34,8 @@ cgroups() { find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*"; }
 if [ ! -e /disk/second-boot ]; then
     # shellcheck source=tests/vm/first-boot.sh
     . /first-boot.sh
+    # shellcheck source=tests/vm/oci.sh
+    . /oci.sh
     echo "passed=$passed failed=$failed" >/disk/counts
     : >/disk/second-boot
     : >/run/again
