@@ -286,7 +286,7 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
     }
     let asked: BTreeMap<&str, bool> = [
         ("Intel RDT", linux.intel_rdt().is_some()),
-        ("mount label", linux.mount_label().is_some()),
+        ("mount label", linux.mount_label().is_some() && has_selinux()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
     ]
     .into();
@@ -294,6 +294,12 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
         Some((what, _)) => Err(unsupported(what)),
         None => Ok(()),
     }
+}
+
+/// Without SELinux no file has a label, and one for mounts means nothing (as with crun). Where it is enabled,
+/// the kernel makes this directory.
+fn has_selinux() -> bool {
+    std::path::Path::new("/sys/fs/selinux").is_dir()
 }
 
 /// The same for a process: the first one, or one that is brought in.

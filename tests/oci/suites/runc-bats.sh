@@ -3,6 +3,7 @@
 set -uo pipefail
 here=$(dirname "$(readlink -f "$0")")
 TMPDIR=$(mktemp -d)
+chmod 755 "$TMPDIR" # the root of a user namespace has to get to its bundle, too
 export TMPDIR RUNC=$RUNTIME
 cd "$SCRATCH/runc/tests/integration" || exit 1
 
