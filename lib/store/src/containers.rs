@@ -71,21 +71,22 @@ impl Drop for Trash<'_> {
 }
 
 impl Staging<'_> {
-    /// Makes it a container: claims the name, writes the records, renames the directory.
+    /// Makes it a container: writes the records, claims the name, renames the directory.
     ///
-    /// The name is claimed first, so that it is never listed twice. A claim whose container does
+    /// The name is claimed before that, so that it is never listed twice. A claim whose container does
     /// not exist and is not being made by a living process is stale, and the next one takes it.
     ///
     /// # Errors
     /// `Conflict` if the name is taken.
     pub fn commit(mut self, record: &Record, config: &[u8], sync: Sync) -> Result<LockedDir> {
+        let mut text =
+            serde_json::to_vec(record).map_err(|e| Error::because(Kind::Invalid, "encode record.json", e))?;
+        text.push(b'\n');
+        // Before the claim: the sweep of what a killed maker leaves finds the name in it.
+        self.write(name::RECORD, &text, sync)?;
+        self.write(name::CONFIG, config, sync)?;
         self.store.claim_name(&record.name, &self.id)?;
         let done = (|| {
-            let mut text = serde_json::to_vec(record)
-                .map_err(|e| Error::because(Kind::Invalid, "encode record.json", e))?;
-            text.push(b'\n');
-            self.write(name::RECORD, &text, sync)?;
-            self.write(name::CONFIG, config, sync)?;
             let place = layout::container(&self.id);
             self.store.rename(&self.place, &place)?;
             if sync == Sync::Durable { self.store.sync_parent(&place) } else { Ok(()) }

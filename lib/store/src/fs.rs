@@ -273,10 +273,28 @@ impl Store {
             return self.remove(place);
         }
         match self.try_lock_dir(place, crate::LockMode::Exclusive) {
-            Ok(Some(_lock)) => self.delete(place),
+            Ok(Some(_lock)) => {
+                self.forget_name(place)?;
+                self.delete(place)
+            }
             Ok(None) => Ok(()), // its owner lives
             Err(e) if e.kind() == Kind::NotFound => Ok(()),
             Err(e) => Err(e),
+        }
+    }
+
+    /// Drops the name of a container that never came to be, or is being deleted, if its maker or remover
+    /// was killed before he could.
+    fn forget_name(&self, place: &Place) -> Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            id: String,
+            name: String,
+        }
+        // Not every directory in there was a container, and a damaged one has no name to tell.
+        match self.read_json::<Named>(&place.join(layout::in_container::RECORD)) {
+            Ok(Some(named)) if types::name::is_valid(&named.name) => self.drop_name(&named.name, &named.id),
+            _ => Ok(()),
         }
     }
 
@@ -331,6 +349,22 @@ mod tests {
         std::fs::create_dir(paths.root.join("tmp/new")).unwrap();
         store.sweep().unwrap();
         assert!(paths.root.join("tmp/new").exists());
+    }
+
+    #[test]
+    fn the_name_of_what_is_swept_is_free_unless_it_is_anothers() {
+        let (_dir, store) = crate::tests::scratch();
+        let place = layout::tmp_in(Area::Root).join("killed");
+        store.make_dir(&place).unwrap();
+        let (ours, other) = ("a".repeat(64), "b".repeat(64));
+        let record = serde_json::json!({"id": ours, "name": "web", "image": "busybox"});
+        store.publish_json(&place.join(layout::in_container::RECORD), &record, Sync::Lazy).unwrap();
+        for (holder, stays) in [(&other, true), (&ours, false)] {
+            store.remove(&layout::name("web")).unwrap();
+            store.claim_name("web", holder).unwrap();
+            store.forget_name(&place).unwrap();
+            assert_eq!(store.claimed(&layout::name("web")).unwrap().is_some(), stays, "{holder}");
+        }
     }
 
     #[test]
