@@ -3,7 +3,6 @@
 //! Afterwards the name is free or listed truthfully, the same command succeeds, and nothing is left.
 //! `make soak` does it for every call, `make test` for some of them.
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use tests::Env;
@@ -97,18 +96,14 @@ fn disturb(env: &Env, case: &Case, blow: &str, steps: impl Iterator<Item = u32>)
         drop(env.sh("ctr-ls -aq | ctr-rm -f -v -; vol-ls -q | vol-rm -").run());
         if !wrong.is_empty() {
             let said = env.sh("cat err").run().text();
-            let mut found = String::new();
-            let _ = writeln!(
-                found,
-                "{}\n  {blow} at call {step}, {}  status {status}, {said:?}",
-                case.command, struck
-            );
+            let mut found =
+                format!("{}\n  {blow} at call {step}, {struck}  status {status}, {said:?}\n", case.command);
             for text in &wrong {
                 let text = text.split("--- store").next().unwrap_or_default();
-                let _ = writeln!(found, "  - {text}");
+                found.push_str(&format!("  - {text}\n"));
             }
             if is_soak() {
-                eprintln!("{found}");
+                tell(&found);
             }
             all.push_str(&found);
         }
@@ -182,6 +177,11 @@ fn left_after_a_sweep(env: &Env) -> String {
     env.sh("cd $LONGSHORE_ROOT && find names tmp -mindepth 1").run().text()
 }
 
+#[expect(clippy::print_stderr, reason = "how far it is belongs into the log of the test")]
+fn tell(text: &str) {
+    eprintln!("{text}");
+}
+
 fn each_case(blow: &str, first: usize) {
     let only = std::env::var("LONGSHORE_SOAK_ONLY").unwrap_or_default();
     let mut env = Env::with_images(&["busybox"]);
@@ -197,7 +197,7 @@ fn each_case(blow: &str, first: usize) {
         let steps = (u32::try_from(first).unwrap()..2000).step_by(each);
         let (count, found) = disturb(&env, case, blow, steps);
         let text = format!("{blow}: {count} calls of {}\n{found}", case.command);
-        eprintln!("{text}");
+        tell(&text);
         if is_soak() {
             report.push_str(&left_after_a_sweep(&env));
         }
