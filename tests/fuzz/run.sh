@@ -13,12 +13,12 @@ work=${CARGO_TARGET_DIR:-$PWD/../../target}/fuzz
 mkdir -p "$work"
 
 # The passes of LLVM that libFuzzer needs; all of it is in the stable compiler. `--target` keeps them away
-# from build scripts, which have nothing to report to.
+# from build scripts, which have nothing to report to. Not --locked: the lock follows what the rooms depend on.
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 flags="$flags -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
 flags="$flags -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cllvm-args=-simplifycfg-branch-fold-threshold=0"
 [ "${BUILD:-yes}" = no ] ||
-    RUSTFLAGS=$flags CARGO_TARGET_DIR=$work/build "$cargo" build --locked --release --target "$triple" --bins
+    RUSTFLAGS=$flags CARGO_TARGET_DIR=$work/build "$cargo" build --release --target "$triple" --bins
 bin=$work/build/$triple/release
 
 [ "$targets" != all ] || targets=$(sed -n 's/^path = "targets\/\(.*\)\.rs"/\1/p' Cargo.toml)
