@@ -1,6 +1,6 @@
 //! The rules that keep containers away from the host, and the tests that notice when one is broken.
 //!
-//! Each test was seen to fail with its rule broken in the code. The page is longshore-security(7).
+//! Each test of a rule was seen to fail with the rule broken in the code. The page is longshore-security(7).
 
 use std::fs;
 
