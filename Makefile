@@ -58,6 +58,10 @@ bench: bench-packages build ## Compare speed and size with podman and docker.io,
 	$(CARGO) build --release --locked -p tests --example bench
 	$(SUDO) tests/bench/bench.sh $(TARGET)/release $(ROUNDS)
 
+bench-oci: build-packages ## Compare ctr-oci run with runc and crun, where installed
+	$(CARGO) build --release --locked -p ctr-oci
+	$(SUDO) tests/bench/oci.sh $(TARGET)/release/ctr-oci $(ROUNDS)
+
 lint: lint-packages ## Formatting, clippy, dependency arrows, man pages, scripts
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
