@@ -133,6 +133,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::Keyring => keyring(),
         Op::Personality(domain) => call::personality(*domain),
         Op::Scheduler(attr) => call::sched_setattr(attr.as_ref()),
+        Op::Affinity(mask) => call::sched_setaffinity(mask.as_ref()),
         Op::IoPriority(value) => call::ioprio_set(*value),
         Op::MemoryPolicy { mode, nodes } => call::set_mempolicy(*mode, nodes.as_ref()),
         Op::Stdio(fds) => stdio(*fds),

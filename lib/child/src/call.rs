@@ -1,7 +1,7 @@
 //! System calls: one function each, an errno instead of -1.
 
 use core::ffi::{CStr, c_char, c_int, c_long, c_void};
-use core::mem::{size_of, zeroed};
+use core::mem::{size_of, size_of_val, zeroed};
 use core::ptr::{null, null_mut};
 
 use crate::{Attr, Errno, Fd};
@@ -252,6 +252,11 @@ pub fn sched_setattr(attr: &[u8]) -> Result<(), Errno> {
         return Err(libc::EINVAL);
     }
     sys!(SYS_sched_setattr, 0 as c_long, attr.as_ptr(), 0 as c_long).map(drop)
+}
+
+pub fn sched_setaffinity(mask: &[u64]) -> Result<(), Errno> {
+    let bytes = size_of_val(mask);
+    sys!(SYS_sched_setaffinity, 0 as c_long, bytes, mask.as_ptr()).map(drop)
 }
 
 pub fn ioprio_set(value: u32) -> Result<(), Errno> {

@@ -170,6 +170,8 @@ pub enum Op<P: Prepared> {
     Personality(u64),
     /// `sched_setattr(2)`: a `struct sched_attr`.
     Scheduler(P::List<u8>),
+    /// `sched_setaffinity(2)` for this process: one bit for each processor.
+    Affinity(P::List<u64>),
     /// `ioprio_set(2)` for this process: class and priority, packed.
     IoPriority(u32),
     /// `set_mempolicy(2)`.

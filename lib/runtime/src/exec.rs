@@ -12,7 +12,8 @@ use crate::console::Console;
 use crate::launch::listener::hand_over;
 use crate::launch::{self, Listen};
 use crate::plan::{
-    Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, refuse_unsupported_process, text,
+    Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, refuse_unsupported_process,
+    schedule, text,
 };
 use crate::process::{Process, StartError};
 
@@ -160,7 +161,10 @@ fn plan(
     if let Some(score) = process.oom_score_adj() {
         draft.push(Step::OomScore(text(&score.to_string())?));
     }
+    let [before, then] = schedule::affinity(process)?;
+    draft.steps.extend(before);
     draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
+    draft.steps.extend(then);
     draft.push(Step::NewSession);
     enter_namespaces(launch, pidfd, &mut draft)?;
     let birth = Birth::new(launch.console.is_some(), launch.dies_with_caller)?;

@@ -14,7 +14,7 @@ mod mounts;
 mod namespaces;
 mod options;
 mod process;
-mod schedule;
+pub(crate) mod schedule;
 pub(crate) use hooks::REACHED;
 pub(crate) use namespaces::NEWTIME;
 pub use process::DEFAULT_PATH;
@@ -306,15 +306,23 @@ fn has_selinux() -> bool {
 pub(crate) fn refuse_unsupported_process(process: &oci_spec::runtime::Process) -> Result<()> {
     let named = |label: &Option<String>| label.as_ref().is_some_and(|label| !label.is_empty());
     if named(process.apparmor_profile()) {
-        return Err(unsupported("AppArmor profile"));
+        return Err(no_label("AppArmor profile", has_apparmor()));
     }
     if named(process.selinux_label()) {
-        return Err(unsupported("SELinux label"));
-    }
-    if process.exec_cpu_affinity().is_some() {
-        return Err(unsupported("CPU affinity of brought in processes"));
+        return Err(no_label("SELinux label", has_selinux()));
     }
     Ok(())
+}
+
+fn no_label(what: &str, kernel_has_it: bool) -> Error {
+    if kernel_has_it {
+        return unsupported(what);
+    }
+    Error::new(Kind::Unsupported, format!("{what} is not supported by this kernel"))
+}
+
+fn has_apparmor() -> bool {
+    std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
 }
 
 /// A string for the kernel.

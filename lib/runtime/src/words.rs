@@ -91,6 +91,7 @@ fn describe(step: &Step) -> String {
         Op::Umask(_) => "set umask".into(),
         Op::Personality(_) => "set personality".into(),
         Op::Scheduler(_) => "set scheduler".into(),
+        Op::Affinity(_) => "choose processors".into(),
         Op::IoPriority(_) => "set I/O priority".into(),
         Op::MemoryPolicy { .. } => "set memory policy".into(),
         Op::RootPropagation { .. } => "set propagation of the root".into(),

@@ -41,6 +41,21 @@ pub fn of_process(process: &Process, draft: &mut Draft) -> Result<()> {
     Ok(())
 }
 
+/// The processors that a process brought in may use: before it joins the groups of the container, and then.
+pub fn affinity(process: &Process) -> Result<[Option<Step>; 2]> {
+    let Some(asked) = process.exec_cpu_affinity() else { return Ok([None, None]) };
+    let step = |list: &Option<String>| -> Result<Option<Step>> {
+        match list.as_deref() {
+            None | Some("") => Ok(None),
+            Some(list) => {
+                let mask = bits(list).ok_or_else(|| invalid(format!("bad list of processors {list:?}")))?;
+                Ok(Some(Step::Affinity(mask)))
+            }
+        }
+    };
+    Ok([step(asked.initial())?, step(asked.cpu_affinity_final())?])
+}
+
 fn personality(asked: &LinuxPersonality) -> Result<u64> {
     if let Some(flag) = asked.flags().iter().flatten().next() {
         return Err(unsupported(format!("personality flag {flag:?}")));

@@ -62,7 +62,6 @@ fn what_cannot_be_done_is_refused_by_name() {
         ("{}", r#"{"intelRdt": {"closID": "x"}}"#, "Intel RDT"),
         (r#"{"apparmorProfile": "x"}"#, "{}", "AppArmor profile"),
         (r#"{"selinuxLabel": "x"}"#, "{}", "SELinux label"),
-        (r#"{"execCPUAffinity": {"initial": "0"}}"#, "{}", "CPU affinity"),
         ("{}", r#"{"rootfsPropagation": "sideways"}"#, "\"sideways\""),
         (
             r#"{"rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]}"#,
@@ -165,4 +164,29 @@ fn owners_of_a_bind_are_mapped() {
     asked.mounts = vec![mount("/mapped", "bind", &site, &["rbind", "idmap"])];
     let (_, text) = env.refused(asked);
     assert!(text.contains("has \"idmap\" and no mappings, and the container no user namespace"), "{text}");
+}
+
+#[test]
+fn a_process_that_is_brought_in_runs_where_it_is_told_to() {
+    let Some(env) = Env::new() else { return };
+    let mut running = env.start(Env::request("echo up; sleep 60")).unwrap();
+    assert_eq!(running.line(), "up");
+    let key = (running.process.pid(), running.process.start_time().unwrap());
+    let null = fs::File::open("/dev/null").unwrap();
+    let exec = |affinity: &str, script: &str| {
+        let mut process = serde_json::to_value(running.spec.process().as_ref().unwrap()).unwrap();
+        process["execCPUAffinity"] = serde_json::from_str(affinity).unwrap();
+        process["args"] = serde_json::json!(["sh", "-c", script]);
+        let process: Process = serde_json::from_value(process).unwrap();
+        let stdio = [std::os::fd::AsFd::as_fd(&null); 3];
+        runtime::exec(&runtime::ExecLaunch::new(key, &process, stdio, &running.cgroup))
+    };
+    let script = "grep -qx 'Cpus_allowed_list:.0' /proc/self/status";
+    for affinity in [r#"{"final": "0"}"#, r#"{"initial": "0", "final": "0"}"#] {
+        let process = exec(affinity, script).unwrap_or_else(|e| panic!("{}", chain(&e)));
+        assert_eq!(process.wait().unwrap().code(), 0, "{affinity}");
+    }
+    let error = exec(r#"{"final": "1000"}"#, "true").map(drop).unwrap_err();
+    assert!(chain(&error).starts_with("choose processors"), "{}", chain(&error));
+    running.end();
 }
