@@ -174,7 +174,7 @@ pub(crate) mod tests {
         prepared.make().unwrap();
         let anonymous = prepared.anonymous().to_vec();
         prepared.keep();
-        assert!(anonymous.iter().all(|n| types::name::is_id(n)) && anonymous.len() == 1);
+        assert!(anonymous.iter().all(|n| name::is_id(n)) && anonymous.len() == 1);
         assert_eq!(mounts[1].source, Source::Volume(anonymous[0].clone()));
         assert!(store.volume(&anonymous[0]).unwrap().unwrap().anonymous);
         assert_eq!(names(&store).len(), 2);
