@@ -25,7 +25,7 @@ DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++ libseccomp-dev
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 
-.PHONY: build demo test soak test-vm test-oci probe fuzz bench lint man install help
+.PHONY: build demo test soak test-vm test-oci probe fuzz bench bench-oci lint man install help
 .PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages fuzz-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release

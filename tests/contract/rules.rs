@@ -1,6 +1,7 @@
 //! The rules that keep containers away from the host, and the tests that notice when one is broken.
 //!
-//! Each test of a rule was seen to fail with the rule broken in the code. The page is longshore-security(7).
+//! A new test of a rule is seen to fail with the rule broken in the code before it comes here. The page is
+//! longshore-security(7).
 
 use std::fs;
 
