@@ -6,6 +6,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Stat, Timespec, Timestamps, Uid,
@@ -25,6 +26,9 @@ use super::options::Options;
 /// Deeper than any tree that an image has for a tmpfs; each level holds two descriptors.
 const DEEPEST: u32 = 128;
 
+/// How long a process may take from its clone to its program.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Makes the file system for `path` of `root`.
 ///
 /// # Errors
@@ -40,9 +44,23 @@ pub fn make(root: BorrowedFd<'_>, path: &str, options: &Options) -> Result<Owned
         Ok(from) => copy_dir(from, tree.as_fd(), 0),
     };
     copied.map_err(|e| Error::io(format!("copy \"/{path}\" to its tmpfs"), e))?;
-    let late = MountAttr { set: attr & MountAttr::RDONLY, ..MountAttr::default() };
-    set_attr(tree.as_fd(), late, false).map_err(|e| Error::io(format!("make \"/{path}\" read-only"), e))?;
+    seal(&tree, attr).map_err(|e| Error::io(format!("make \"/{path}\" read-only"), e))?;
     Ok(tree)
+}
+
+/// Afterwards, or nothing could be copied into it. Every file is closed here by now, but where other threads
+/// clone processes these have a copy of a descriptor until they execute, and a mount with a writer is busy.
+fn seal(tree: &OwnedFd, attr: u64) -> std::io::Result<()> {
+    let late = MountAttr { set: attr & MountAttr::RDONLY, ..MountAttr::default() };
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match set_attr(tree.as_fd(), late, false) {
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) && Instant::now() < patience => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
 }
 
 const DIR: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
