@@ -19,6 +19,7 @@ pub(crate) enum End {
 }
 
 /// Stays with a start until it is over for the tool.
+#[inline(never)] // its buffers, 32 KiB, would be in the frame that the monitor waits in
 pub(crate) fn follow(
     wire: &Wire,
     monitor: i32,
