@@ -35,9 +35,7 @@ pub(crate) fn write(store: &Store, record: &Record, lease: Option<&net::Lease>) 
         hosts.push_str(&format!("{address}\t{name}\n"));
     }
     let resolv = resolv_conf(&host("/etc/resolv.conf"), record, record.network == Network::Bridge);
-    store.write_etc(&record.id, "hosts", &hosts)?;
-    store.write_etc(&record.id, "hostname", &format!("{}\n", record.hostname))?;
-    store.write_etc(&record.id, "resolv.conf", &resolv)
+    store.write_etc(&record.id, [&hosts, &format!("{}\n", record.hostname), &resolv])
 }
 
 /// The full name, then the short one if they differ.

@@ -190,16 +190,20 @@ impl Store {
         layout::etc(id).join(file)
     }
 
-    /// Writes such a file, in place: it may be bound into a container that runs.
-    pub fn write_etc(&self, id: &str, file: &str, content: &str) -> Result<()> {
-        let place = self.etc(id, file);
+    /// Writes the files of [`layout::ETC`], in that order and in place: they may be bound into a container
+    /// that runs.
+    pub fn write_etc(&self, id: &str, contents: [&str; layout::ETC.len()]) -> Result<()> {
         self.make_dir(&layout::etc(id))?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let write = || {
-            let fd = rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::from(0o644))?;
-            File::from(fd).write_all(content.as_bytes())
-        };
-        write().with_context(|| format!("write {:?}", self.absolute(&place)))
+        for (file, content) in layout::ETC.iter().zip(contents) {
+            let place = self.etc(id, file);
+            let write = || {
+                let fd = rustix::fs::openat(self.area(place.area), &place.path, flags, Mode::from(0o644))?;
+                File::from(fd).write_all(content.as_bytes())
+            };
+            write().with_context(|| format!("write {:?}", self.absolute(&place)))?;
+        }
+        Ok(())
     }
 
     /// Before the container itself: one that is left without them gets them at its next start.
