@@ -45,6 +45,19 @@ pub struct Running {
 }
 
 impl Env {
+    /// A directory of the host with a file system mounted on its `sub`, in a mount namespace of this
+    /// thread's own, so that the machine does not see the mount.
+    pub fn site_with_a_mount(&self) -> PathBuf {
+        use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+        let site = self.dir.path().join("site");
+        std::fs::create_dir_all(site.join("sub")).unwrap();
+        #[expect(deprecated, reason = "what makes it unsafe, sharing descriptors no more, is not asked for")]
+        rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS).unwrap();
+        mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
+        mount("none", site.join("sub"), "tmpfs", MountFlags::empty(), c"").unwrap();
+        site
+    }
+
     /// `None`, and a word, where containers cannot be made.
     pub fn new() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -102,15 +102,8 @@ fn the_root_is_shared_in_the_container_and_never_with_the_host() {
 
 #[test]
 fn recursive_options_reach_what_is_below_and_plain_ones_do_not() {
-    use rustix::mount::{MountFlags, MountPropagationFlags, mount as mount_here, mount_change};
     let Some(env) = Env::new() else { return };
-    let site = env.dir.path().join("site");
-    fs::create_dir_all(site.join("sub")).unwrap();
-    // A mount namespace for this thread, so that the machine does not see the mount.
-    #[expect(deprecated, reason = "what makes it unsafe, sharing descriptors no more, is not asked for")]
-    rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS).unwrap();
-    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
-    mount_here("none", site.join("sub"), "tmpfs", MountFlags::empty(), c"").unwrap();
+    let site = env.site_with_a_mount();
     let mut asked = Env::request(
         "for d in plain deep; do touch /$d/x 2>&1; touch /$d/sub/x 2>&1 && echo made; done; \
          grep -E ' /(plain|deep)(/sub)? ' /proc/self/mounts | grep -c nosuid",

@@ -126,16 +126,10 @@ fn a_bind_shows_the_hosts_files_and_read_only_means_all_of_it() {
 
 #[test]
 fn read_only_holds_also_for_what_is_mounted_below_the_source() {
-    use rustix::mount::{MountFlags, MountPropagationFlags, mount as mount_here, mount_change};
+    use rustix::mount::{MountPropagationFlags, mount_change};
     let Some(env) = Env::new() else { return };
-    let site = env.dir.path().join("site");
-    fs::create_dir_all(site.join("sub")).unwrap();
-    // A mount namespace for this thread, so that the machine does not see the mount. Shared, as systemd
-    // makes the root of most machines.
-    #[expect(deprecated, reason = "what makes it unsafe, sharing descriptors no more, is not asked for")]
-    rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNS).unwrap();
-    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).unwrap();
-    mount_here("none", site.join("sub"), "tmpfs", MountFlags::empty(), c"").unwrap();
+    let site = env.site_with_a_mount();
+    // As systemd makes the root of most machines.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::SHARED).unwrap();
     let before = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
     let mut asked =
