@@ -1,4 +1,4 @@
-//! Pulls from registries that fail, lie, stall and redirect.
+//! Pulls from registries that fail, lie and stall.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,23 +11,23 @@ use types::reference::ImageRef;
 use types::{Error, Kind, Result};
 
 use crate::fake_registry::{Answer, Image, Request, Server, digest, layer};
-use crate::{Client, Credentials, Event, Progress, PullOptions, Pulled, Registries, Settings, Silent, pull};
+use crate::{Client, Event, Progress, PullOptions, Pulled, Settings, Silent, pull};
 
 const LARGE: usize = 3 << 20;
 
-struct Scratch {
+pub(crate) struct Scratch {
     _dir: tempfile::TempDir,
-    store: Store,
+    pub(crate) store: Store,
 }
 
-fn scratch() -> Scratch {
+pub(crate) fn scratch() -> Scratch {
     let dir = tempfile::tempdir().expect("tempdir");
     let paths = Paths { root: dir.path().join("root"), run: dir.path().join("run") };
     let store = Store::open(&paths).expect("open");
     Scratch { _dir: dir, store }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         stall: Duration::from_millis(800),
         retries: 2,
@@ -36,7 +36,12 @@ fn settings() -> Settings {
     }
 }
 
-fn pull_with(store: &Store, settings: Settings, name: &str, progress: &dyn Progress) -> Result<Pulled> {
+pub(crate) fn pull_with(
+    store: &Store,
+    settings: Settings,
+    name: &str,
+    progress: &dyn Progress,
+) -> Result<Pulled> {
     let name: ImageRef = name.parse().expect(name);
     let platform: Platform = "linux/amd64".parse().expect("platform");
     let cancel = AtomicBool::new(false);
@@ -44,11 +49,11 @@ fn pull_with(store: &Store, settings: Settings, name: &str, progress: &dyn Progr
     pull(store, &Client::new(settings), &name, &options)
 }
 
-fn pull_from(store: &Store, server: &Server, version: &str) -> Result<Pulled> {
+pub(crate) fn pull_from(store: &Store, server: &Server, version: &str) -> Result<Pulled> {
     pull_with(store, settings(), &format!("{}/a/b{version}", server.address), &Silent)
 }
 
-fn words(err: &Error) -> String {
+pub(crate) fn words(err: &Error) -> String {
     let mut text = err.to_string();
     let mut next = std::error::Error::source(err);
     while let Some(cause) = next {
@@ -333,143 +338,6 @@ fn a_server_that_stalls_is_left() {
     let requests = server.requests(&image.layers[0].digest.to_string());
     assert_eq!(requests.len(), 2);
     assert!(requests[1].range_start().is_some_and(|at| at > 0 && at <= 1_000_000));
-}
-
-/// A registry that wants a token, from a server of its own.
-fn with_token(image: Image, realm: String) -> Server {
-    Server::start(move |r| {
-        let known = r.headers.get("authorization").map(String::as_str);
-        match known {
-            Some("Bearer good") => image.answer(r),
-            _ if r.path == "/v2/" => Answer::status(401),
-            _ => Answer::status(401).with(
-                "WWW-Authenticate",
-                &format!("Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:a/b:pull\""),
-            ),
-        }
-    })
-}
-
-fn logged_in(host: &str) -> Settings {
-    let mut credentials = Credentials::default();
-    credentials.add("c", &format!(r#"{{"auths":{{"{host}":{{"auth":"dTpw"}}}}}}"#)).expect("credentials");
-    Settings { credentials, ..settings() }
-}
-
-#[test]
-fn tokens_are_fetched_once_and_credentials_go_to_the_registrys_own_server() {
-    let image = Image::new(&[("a", 10), ("b", 20)]);
-    let tokens = Server::start(|r| match r.headers.get("authorization").map(String::as_str) {
-        None | Some("Basic dTpw") => Answer::ok(br#"{"token":"good"}"#, "application/json"),
-        _ => Answer::status(401),
-    });
-    let server = with_token(image, format!("http://{}/token", tokens.address));
-    let s = scratch();
-    pull_from(&s.store, &server, "").expect("anonymous");
-    let asked = tokens.requests("/token");
-    assert_eq!(asked.len(), 1);
-    assert_eq!(asked[0].path, "/token?service=s&scope=repository%3Aa%2Fb%3Apull");
-    assert_eq!(asked[0].headers.get("authorization"), None);
-
-    let s = scratch();
-    let host = server.address.to_string();
-    pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect("logged in");
-    assert_eq!(
-        tokens.requests("/token")[1].headers.get("authorization").map(String::as_str),
-        Some("Basic dTpw")
-    );
-    let leaked = |s: &Server| s.requests("").iter().any(|r| r.headers.values().any(|v| v.contains("dTpw")));
-    assert!(!leaked(&server), "the password is for the token server only");
-}
-
-#[test]
-fn hostile_realms_are_refused() {
-    for realm in
-        ["file:///etc/passwd", "http://169.254.169.254/latest", "http://evil.example/token", "gopher://x"]
-    {
-        let server = with_token(Image::new(&[("a", 10)]), realm.to_owned());
-        let s = scratch();
-        let host = server.address.to_string();
-        let err = pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect_err(realm);
-        assert!(words(&err).contains("its token server"), "{realm}: {}", words(&err));
-        assert_eq!(err.kind(), Kind::Denied);
-    }
-}
-
-#[test]
-fn refused_logins_are_said() {
-    let server = Server::start(|r| match r.path.as_str() {
-        "/v2/" => Answer::status(200),
-        _ => Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
-    });
-    let (s, host) = (scratch(), server.address.to_string());
-    let anonymous = pull_from(&s.store, &server, "").expect_err("anonymous");
-    assert_eq!(anonymous.kind(), Kind::Denied);
-    assert!(anonymous.hints().any(|h| h.contains("login")), "{anonymous:?}");
-    let refused =
-        pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect_err("refused");
-    assert_eq!(refused.kind(), Kind::Denied);
-    assert!(!format!("{refused:?}").contains("dTpw"));
-}
-
-#[test]
-fn a_redirect_takes_no_credentials_along() {
-    let image = Image::new(&[("a", 10_000)]);
-    let (served, elsewhere) = (image.clone(), image.clone());
-    let cdn = Server::start(move |r| elsewhere.answer(r));
-    let target = cdn.address;
-    let server = Server::start(move |r| match r.headers.get("authorization").map(String::as_str) {
-        Some("Basic dTpw") if r.path.contains("/blobs/") => {
-            Answer::status(307).with("Location", &format!("http://{target}{}", r.path))
-        }
-        Some("Basic dTpw") => served.answer(r),
-        _ if r.path == "/v2/" => Answer::status(200),
-        _ => Answer::status(401).with("WWW-Authenticate", "Basic realm=\"r\""),
-    });
-    let (s, host) = (scratch(), server.address.to_string());
-    pull_with(&s.store, logged_in(&host), &format!("{host}/a/b"), &Silent).expect("pull");
-    let asked = cdn.requests("/blobs/");
-    assert_eq!(asked.len(), 2);
-    assert!(
-        asked.iter().all(|r| !r.headers.contains_key("authorization") && !r.headers.contains_key("cookie"))
-    );
-}
-
-#[test]
-fn redirects_end() {
-    for (location, want) in
-        [("/v2/a/b/manifests/latest", "redirects more than"), ("file:///etc/passwd", "not HTTP")]
-    {
-        let server = Server::start(move |r| match r.path.as_str() {
-            "/v2/" => Answer::status(200),
-            _ => Answer::status(302).with("Location", location),
-        });
-        let err = pull_from(&scratch().store, &server, "").expect_err(location);
-        assert!(words(&err).contains(want), "{}", words(&err));
-    }
-}
-
-#[test]
-fn a_mirror_that_has_it_not_is_passed_over() {
-    let image = Image::new(&[("a", 10)]);
-    let (empty, served) =
-        (Server::start(|r| Answer::status(if r.path == "/v2/" { 200 } else { 404 })), image);
-    let full = Server::start(move |r| served.answer(r));
-    let conf = format!(
-        "[[registry]]\nprefix='r.example'\nlocation='{}/own'\n[[registry.mirror]]\nlocation='{}/m'\n",
-        full.address, empty.address
-    );
-    let mut registries = Registries::default();
-    registries.add("t", &conf).expect("conf");
-    let s = scratch();
-    let with = Settings { registries: registries.clone(), ..settings() };
-    let pulled = pull_with(&s.store, with.clone(), "r.example/a/b", &Silent).expect("pull");
-    assert!(pulled.pinned.starts_with("r.example/a/b@"), "{}", pulled.pinned);
-    assert_eq!(empty.requests("/v2/m/a/b/manifests/latest").len(), 1);
-    assert_eq!(full.requests("/v2/own/a/b/manifests/latest").len(), 1);
-    let err = pull_with(&s.store, with, "r.example/a/b:nope", &Silent).expect_err("nowhere");
-    assert_eq!(err.kind(), Kind::NotFound);
-    assert!(err.hints().any(|h| h.contains(&empty.address.to_string())), "{err:?}");
 }
 
 #[test]

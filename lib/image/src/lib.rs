@@ -12,6 +12,8 @@ mod stream;
 mod fake_registry;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod origin_tests;
 
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
