@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use store::{Image, State, Status, Store};
-use types::container::{Brief, Network, Record};
+use types::container::{Brief, Record};
 use types::filter::{Filters, Values};
 use types::mount::Source;
 use types::out::ctr_inspect::Container;
@@ -80,15 +80,10 @@ impl Wanted {
 
     fn brief(&self, id: &str, brief: &Brief, looked: &Looked) -> bool {
         let filters = &self.filters;
-        let network = match brief.network {
-            Network::Bridge => "bridge",
-            Network::None => "none",
-            Network::Host => "host",
-        };
         (!filters.has("name") || filters.matches("name", &[&brief.name, &format!("/{}", brief.name)]))
             && filters.matches("id", &[id])
             && filters.labels(&brief.labels)
-            && filters.matches("network", &[network])
+            && filters.matches("network", &[brief.network.name()])
             && looked.before.iter().all(|time| brief.created < *time)
             && looked.since.iter().all(|time| brief.created > *time)
     }

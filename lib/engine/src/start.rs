@@ -204,12 +204,7 @@ fn launch(
     let launched = (|| {
         let link = connect(store, &record).map_err(engine)?;
         etc::write(store, &record, link.as_ref().map(|l| &l.lease)).map_err(engine)?;
-        let rootfs = mount_root(store, &record).map_err(engine)?;
-        spec::resolve_user(&mut config, &record, rootfs.fd()).map_err(engine)?;
-        let user = config.process().as_ref().map(|process| process.user().clone()).unwrap_or_default();
-        streams.give_to(user.uid(), user.gid()).map_err(engine)?;
-        vol::ensure(store, &record).map_err(engine)?;
-        fill_volumes(store, &record, rootfs.fd()).map_err(engine)?;
+        let rootfs = furnish(store, &record, &mut config, &streams).map_err(engine)?;
         let group = runtime::Cgroup::create(&id, &spec::resources(&config)).map_err(engine)?;
         let netlink = match (record.network, &link) {
             (Network::Bridge, Some(link)) => net::child_messages(&link.lease),
@@ -224,21 +219,11 @@ fn launch(
             ..runtime::Launch::new(&config, &rootfs, streams.theirs(), group)
         };
         let starting = runtime::start(&launch).map_err(|e| (e.status, e.error))?;
-        let pid = starting.pid();
-        let run = Run {
-            started: clock::now(),
-            pid,
-            start_time: sys::process::start_time(pid).context("look at the new process").map_err(engine)?,
-            boot_id: sys::process::boot_id().to_owned(),
-            monitor: i32::try_from(std::process::id()).unwrap_or(0),
-            restarts,
-            address: link.as_ref().map(|l| l.lease.address),
-            brief: Some(record.brief()).filter(Brief::is_short),
-        };
+        let run = facts(&record, starting.pid(), restarts, link.as_ref()).map_err(engine)?;
         // On record before it runs: whoever is killed now, others see it and can end it.
         let lock = store.begin_run(&id, &run).map_err(engine)?;
         if let Some(link) = &link {
-            net::attach(&link.bridge, pid, &link.lease).map_err(engine)?;
+            net::attach(&link.bridge, run.pid, &link.lease).map_err(engine)?;
         }
         let process = starting.release().map_err(|e| (e.status, e.error))?;
         let log = store.open_log(&id).map_err(engine)?;
@@ -268,6 +253,32 @@ fn launch(
             Err(failed)
         }
     }
+}
+
+/// What is to be known of a run from its beginning.
+fn facts(record: &Record, pid: i32, restarts: u32, link: Option<&Link>) -> Result<Run> {
+    Ok(Run {
+        started: clock::now(),
+        pid,
+        start_time: sys::process::start_time(pid).context("look at the new process")?,
+        boot_id: sys::process::boot_id().to_owned(),
+        monitor: i32::try_from(std::process::id()).unwrap_or(0),
+        restarts,
+        address: link.map(|link| link.lease.address),
+        brief: Some(record.brief()).filter(Brief::is_short),
+    })
+}
+
+/// The root file system, and what depends on what is in it: the user, and with it whose the streams
+/// are, and the content of new volumes.
+fn furnish(store: &Store, record: &Record, config: &mut Spec, streams: &Streams) -> Result<runtime::Rootfs> {
+    let rootfs = mount_root(store, record)?;
+    spec::resolve_user(config, record, rootfs.fd())?;
+    let user = config.process().as_ref().map(|process| process.user().clone()).unwrap_or_default();
+    streams.give_to(user.uid(), user.gid())?;
+    vol::ensure(store, record)?;
+    fill_volumes(store, record, rootfs.fd())?;
+    Ok(rootfs)
 }
 
 /// A place on the bridge.

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::Spec;
 use store::{State, Status, Store};
-use types::container::{Brief, Network, Record};
+use types::container::{Brief, Record};
 use types::out::ctr_inspect::{
     self as out, Config, ConfigDetails, Container, Details, HostConfig, NetworkSettings,
 };
@@ -135,12 +135,7 @@ fn host_config(record: &Record, spec: &Spec) -> HostConfig {
     let mut capabilities: Vec<String> = bounding.iter().map(|cap| format!("CAP_{cap}")).collect();
     capabilities.sort_unstable();
     HostConfig {
-        network_mode: match record.network {
-            Network::Bridge => "bridge",
-            Network::None => "none",
-            Network::Host => "host",
-        }
-        .to_owned(),
+        network_mode: record.network.name().to_owned(),
         auto_remove: record.auto_remove,
         privileged: record.privileged,
         readonly_rootfs: spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false),

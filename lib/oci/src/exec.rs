@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use runtime::{Cgroup, Console, ExecLaunch, Exit, StartError};
 use types::{Error, Kind, Result};
 
@@ -66,38 +66,19 @@ pub fn exec(
     let spec = container.config()?;
     let mut process = exec_process::process(&spec, options)?;
     let complaints = warnings::of_exec(&spec, &process, options.caps)?;
-    if !environment::has(&process, "HOME") {
-        let inside = runtime::root_of(record.pid, record.start_time)?;
-        let home = environment::home(inside.as_fd(), &process);
-        environment::add(&mut process, "HOME", &home);
-    }
+    complete(&mut process, &record)?;
     let wanted = process.terminal().unwrap_or(false);
     let terminal = Terminal::choose(wanted, options.detach, options.console_socket)?;
     let console = open_console(&record, &process, wanted)?;
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let stdio = match &console {
-        Some(console) => [console.slave(); 3],
-        None => [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-    };
-    if console.is_none() {
-        let linux = spec.linux().as_ref();
-        let uid = stdio::on_host(process.user().uid(), linux.and_then(|l| l.uid_mappings().as_deref()));
-        let gid = stdio::on_host(process.user().gid(), linux.and_then(|l| l.gid_mappings().as_deref()));
-        stdio::give(stdio, uid, gid)?;
-    }
+    let stdio = stdio::of_program(console.as_ref(), Some(&process), &spec)?;
     let signals = if options.detach { None } else { Some(Signals::take()?) };
     let cgroup = if record.cgroup.is_some() { groups::of(&record)? } else { Cgroup::none() };
     let launch = ExecLaunch {
-        pid: record.pid,
-        start_time: record.start_time,
-        process: &process,
         seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
-        stdio,
         console: console.as_ref(),
-        cgroup: &cgroup,
         shared_mounts: !has_own_mounts(&spec),
-        dies_with_caller: false,
         preserve_fds: options.preserve_fds,
+        ..ExecLaunch::new((record.pid, record.start_time), &process, stdio, &cgroup)
     };
     let program =
         runtime::exec_with(&launch, &|pid, fd| listener::send(&spec, &record, Status::Running, pid, &fd))?;
@@ -111,6 +92,16 @@ pub fn exec(
     let relayed = matches!(terminal, Terminal::Relay);
     let master = console.filter(|_| relayed).map(Console::into_master);
     Ok((Some(relay::follow(&program, &signals, master)?), complaints))
+}
+
+/// The home directory is that of the program's user in the container's own files.
+fn complete(process: &mut Process, record: &Record) -> Result<()> {
+    if !environment::has(process, "HOME") {
+        let inside = runtime::root_of(record.pid, record.start_time)?;
+        let home = environment::home(inside.as_fd(), process);
+        environment::add(process, "HOME", &home);
+    }
+    Ok(())
 }
 
 fn has_own_mounts(spec: &Spec) -> bool {
@@ -130,11 +121,7 @@ fn check(status: Status, options: &ExecOptions<'_>) -> Result<()> {
     }
 }
 
-fn open_console(
-    record: &Record,
-    process: &oci_spec::runtime::Process,
-    wanted: bool,
-) -> Result<Option<Console>> {
+fn open_console(record: &Record, process: &Process, wanted: bool) -> Result<Option<Console>> {
     if !wanted {
         return Ok(None);
     }

@@ -123,14 +123,7 @@ fn begin(
     let gate = if goal == Goal::Gate { Some(Gate::make(container)?) } else { None };
     let notify = options.notify_socket.filter(|_| goal == Goal::Program);
     let notify = notify.map(|socket| Notify::bind(container, socket)).transpose()?.flatten();
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let stdio = match &console {
-        Some(console) => [console.slave(); 3],
-        None => [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
-    };
-    if console.is_none() {
-        stdio::give_to_user(stdio, &bundle.spec)?;
-    }
+    let stdio = stdio::of_program(console.as_ref(), bundle.spec.process().as_ref(), &bundle.spec)?;
     let mut starting = runtime::start(&Launch {
         spec: &bundle.spec,
         rootfs: &rootfs,

@@ -2,22 +2,33 @@
 
 use std::os::fd::BorrowedFd;
 
-use oci_spec::runtime::{LinuxIdMapping, Spec};
+use oci_spec::runtime::{LinuxIdMapping, Process, Spec};
+use runtime::Console;
 use rustix::fs::{FileType, Gid, Uid, fchown, fstat};
 use types::{Error, Result};
 
-/// Gives pipes and sockets to the program's user, who could not open `/dev/stdout` otherwise. Files and
-/// devices belong to others (runc#1784 gave away the host's `/dev/null`).
-pub fn give_to_user(stdio: [BorrowedFd<'_>; 3], spec: &Spec) -> Result<()> {
-    let Some(process) = spec.process() else { return Ok(()) };
-    let linux = spec.linux().as_ref();
-    let uid = on_host(process.user().uid(), linux.and_then(|linux| linux.uid_mappings().as_deref()));
-    let gid = on_host(process.user().gid(), linux.and_then(|linux| linux.gid_mappings().as_deref()));
-    give(stdio, uid, gid)
+/// The standard streams of a program: its terminal, or what our caller gave us.
+pub fn of_program<'a>(
+    console: Option<&'a Console>,
+    process: Option<&Process>,
+    spec: &Spec,
+) -> Result<[BorrowedFd<'a>; 3]> {
+    if let Some(console) = console {
+        return Ok([console.slave(); 3]);
+    }
+    let ours = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    if let Some(process) = process {
+        let linux = spec.linux().as_ref();
+        let uid = on_host(process.user().uid(), linux.and_then(|linux| linux.uid_mappings().as_deref()));
+        let gid = on_host(process.user().gid(), linux.and_then(|linux| linux.gid_mappings().as_deref()));
+        give(ours, uid, gid)?;
+    }
+    Ok(ours)
 }
 
-/// The same for ids of the host.
-pub fn give(stdio: [BorrowedFd<'_>; 3], uid: u32, gid: u32) -> Result<()> {
+/// Gives pipes and sockets to the program's user, who could not open `/dev/stdout` otherwise. Files and
+/// devices belong to others (runc#1784 gave away the host's `/dev/null`).
+fn give(stdio: [BorrowedFd<'_>; 3], uid: u32, gid: u32) -> Result<()> {
     for fd in stdio {
         let stat = fstat(fd).map_err(|e| Error::io("look at standard descriptor", e))?;
         let ours = matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket);
@@ -34,7 +45,7 @@ pub fn give(stdio: [BorrowedFd<'_>; 3], uid: u32, gid: u32) -> Result<()> {
 }
 
 /// An id of the container as the host sees it.
-pub fn on_host(id: u32, mappings: Option<&[LinuxIdMapping]>) -> u32 {
+fn on_host(id: u32, mappings: Option<&[LinuxIdMapping]>) -> u32 {
     let inside = |m: &&LinuxIdMapping| id.checked_sub(m.container_id()).is_some_and(|n| n < m.size());
     let mapping = mappings.unwrap_or_default().iter().find(inside);
     mapping.map_or(id, |m| m.host_id().saturating_add(id - m.container_id()))

@@ -155,6 +155,18 @@ impl Brief {
     }
 }
 
+impl Network {
+    /// As users write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::None => "none",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// What was started last: the first line of `containers/ID/run.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

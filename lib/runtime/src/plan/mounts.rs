@@ -130,36 +130,33 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         }
         "devpts" => devpts(mount, &path, options, inputs, draft),
         "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
+        "tmpfs" if options.copy_up => {
+            let options = options.with_source(mount)?;
+            let tree = copyup::make(inputs.rootfs.fd(), &path, &options)?;
+            place(tree, &path, &options, draft)
+        }
+        "tmpfs" if path == "dev" => dev(&path, options.with_source(mount)?, linux, draft),
         fs => {
-            let keep = match (fs, path.as_str()) {
-                ("proc", "proc") => Keep::Proc,
-                ("tmpfs", "dev") => Keep::Dev,
-                _ => Keep::No,
-            };
-            let mut options = options.with_source(mount)?;
-            if options.copy_up {
-                let tree = copyup::make(inputs.rootfs.fd(), &path, &options)?;
-                return place(tree, &path, &options, draft);
-            }
-            if keep == Keep::Dev {
-                // Nodes and mount points are made in it first.
-                draft.read_only_dev = options.attributes() & MountAttr::RDONLY != 0;
-                options.set &= !MountAttr::RDONLY;
-                options.deep_set &= !MountAttr::RDONLY;
-            }
-            draft.own_proc |= keep == Keep::Proc;
-            draft.own_dev |= keep == Keep::Dev;
-            let devices = linux.devices().as_deref().unwrap_or_default();
-            match keep {
-                Keep::Dev if draft.ids.is_some() => dev_of_parent(&path, &options, devices, draft),
-                Keep::Dev => {
-                    new(fs, &path, options, keep, draft)?;
-                    devices::plan(devices, draft)
-                }
-                _ => new(fs, &path, options, keep, draft),
-            }
+            let proc = fs == "proc" && path == "proc";
+            draft.own_proc |= proc;
+            let keep = if proc { Keep::Proc } else { Keep::No };
+            new(fs, &path, options.with_source(mount)?, keep, draft)
         }
     }
+}
+
+/// A `/dev` of the container's own: nodes and mount points are made in it before it can be read-only.
+fn dev(path: &str, mut options: Options, linux: &Linux, draft: &mut Draft) -> Result<()> {
+    draft.own_dev = true;
+    draft.read_only_dev = options.attributes() & MountAttr::RDONLY != 0;
+    options.set &= !MountAttr::RDONLY;
+    options.deep_set &= !MountAttr::RDONLY;
+    let devices = linux.devices().as_deref().unwrap_or_default();
+    if draft.ids.is_some() {
+        return dev_of_parent(path, &options, devices, draft);
+    }
+    new("tmpfs", path, options, Keep::Dev, draft)?;
+    devices::plan(devices, draft)
 }
 
 /// Puts a file system in place that this process has made.
