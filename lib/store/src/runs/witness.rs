@@ -41,7 +41,7 @@ impl RunWatch {
 /// The line after the first; one that is cut short (a power failure) tells nothing.
 fn recorded(file: &File) -> Result<Option<ExitRecord>> {
     let text = crate::fs::read_small(file, MAX_RUN).context("read its run record")?;
-    let mut lines = text.split(|byte| *byte == b'\n').skip(1);
+    let mut lines = text.split(|byte| *byte == b'\n').skip(1).filter(|line| !line.is_empty());
     Ok(lines.find_map(|line| serde_json::from_slice(line).ok()))
 }
 
