@@ -23,7 +23,7 @@ OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 d
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++ libseccomp-dev
-BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
+BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables e2fsprogs
 
 .PHONY: build demo test soak test-vm test-oci probe fuzz bench bench-oci lint man install help
 .PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages fuzz-packages bench-packages

@@ -42,6 +42,16 @@ ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 mount -t tmpfs -o mode=755 run /run # where all of them keep, by default, what ends with a reboot
 mkdir -p /run/lock
+# The rest is on a disk as distributions set it up: ext4 with its journal. Without one, as on some virtual
+# machines, each new file looks at all that were removed in the last minutes.
+truncate -s 16G "$work/disk.img"
+mkdir "$work/disk"
+if mkfs.ext4 -q -F "$work/disk.img" && mount -o loop "$work/disk.img" "$work/disk"; then
+    disk=$work/disk
+else
+    disk=$work
+    echo "bench: stores are on the file system of $work, since no other can be mounted ($(stat -f -c %T "$work"))"
+fi
 
 if [ -f "$rounds" ]; then "$here/../fixtures/images.sh" "$fixtures"; else "$here/../fixtures/images.sh" --bench "$fixtures"; fi
 "$here/../fixtures/registry.sh" "$fixtures" "$work" &
@@ -57,7 +67,7 @@ export CONTAINERS_REGISTRIES_CONF=$work/registries.conf
 # that chooses the verb is not there any more; the shell's own start is measured and taken off.
 cat >"$work/longshore" <<SH
 #!/bin/dash
-export PATH=$bin:\$PATH LONGSHORE_ROOT=$work/ours LONGSHORE_RUN=/run/longshore
+export PATH=$bin:\$PATH LONGSHORE_ROOT=$disk/ours LONGSHORE_RUN=/run/longshore
 case \$1 in
 run) exec ctr-run --rm $address/library/busybox true ;;
 run-none) exec ctr-run --rm --network none $address/library/busybox true ;;
@@ -90,14 +100,14 @@ SH
 }
 arms=(longshore)
 if command -v podman >/dev/null; then
-    engine podman "podman --root $work/podman.d --runroot /run/podman.run --tmpdir /run/podman.tmp --cgroup-manager cgroupfs --events-backend none"
+    engine podman "podman --root $disk/podman.d --runroot /run/podman.run --tmpdir /run/podman.tmp --cgroup-manager cgroupfs --events-backend none"
     arms+=(podman)
 else
     echo "bench: podman is not installed and is left out (apt install podman)"
 fi
 if command -v dockerd >/dev/null && command -v docker >/dev/null; then
     engine docker "docker -H unix://$work/docker.sock"
-    dockerd -H "unix://$work/docker.sock" --data-root "$work/docker.d" --exec-root /run/docker.run \
+    dockerd -H "unix://$work/docker.sock" --data-root "$disk/docker.d" --exec-root /run/docker.run \
         --pidfile "$work/docker.pid" --userland-proxy=false >"$work/docker.log" 2>&1 &
     dockerd=$!
     for _ in $(seq 150); do
