@@ -78,6 +78,32 @@ fn a_mount_has_the_source_that_the_configuration_names() {
     bundle.run().ok().stdout_has(" - proc proc ").stdout_has(" - tmpfs a-name-of-mine ");
 }
 
+/// Engines that may not mount one do so for a container that shares the host's processes.
+#[test]
+fn the_hosts_procfs_may_be_bound_on_proc_and_nothing_else() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("test -e /proc/self/status && echo $$");
+    let bound = |source: &str| {
+        bundle.edit(|config| {
+            let spaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            spaces.retain(|space| space["type"] != "pid");
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            mounts.retain(|mount| mount["destination"] != "/proc");
+            let options = ["rbind", "nosuid", "nodev", "noexec"];
+            let proc =
+                json!({ "destination": "/proc", "type": "none", "source": source, "options": options });
+            mounts.insert(0, proc);
+        });
+        bundle.run()
+    };
+    let pid = bound("/proc").ok().line();
+    assert!(pid.parse::<u32>().unwrap() > 1, "{pid:?} is the number on the host");
+    for other in ["/proc/self", "/proc/sys", "/tmp"] {
+        bound(other).status(1).stderr_has("\"/proc\" cannot be mounted over");
+    }
+}
+
 /// The kernel lists mounts by age, and whoever asks what is on a place takes the last that is listed.
 #[test]
 fn mounts_are_listed_in_the_order_of_the_configuration() {

@@ -96,3 +96,31 @@ fn hooks_are_told_the_process_in_the_numbers_of_their_place() {
     let cwd = fs::read_to_string(env.dir().join("cwd")).unwrap();
     assert_eq!(cwd.trim_end(), dir.to_str().unwrap());
 }
+
+/// What runc and crun do, and hooks that were written for them expect.
+#[test]
+fn a_hook_without_an_environment_has_that_of_its_place() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle(":");
+    let tells = |name: &str| {
+        let line = format!("echo \"of the host: $OF_HOST, of the program: $OWN\" >{name}");
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", line] }])
+    };
+    bundle.edit(|config| {
+        config["root"]["readonly"] = Value::Bool(false);
+        config["process"]["env"] = json!(["PATH=/bin", "OWN=yes"]);
+        let (host, inside) = (env.dir().join("host"), env.dir().join("bundle/rootfs/inside"));
+        config["hooks"] = json!({
+            "createRuntime": tells(host.to_str().unwrap()),
+            "createContainer": tells(inside.to_str().unwrap()),
+            "startContainer": tells("/start"),
+        });
+    });
+    bundle.oci(&["run", "-b", "bundle"]).var("OF_HOST", "yes").run().ok();
+    let told = |name: &str| fs::read_to_string(env.dir().join(name)).unwrap();
+    assert_eq!(told("host"), "of the host: yes, of the program: \n");
+    for inside in ["bundle/rootfs/inside", "bundle/rootfs/start"] {
+        assert_eq!(told(inside), "of the host: , of the program: yes\n");
+    }
+}

@@ -129,11 +129,11 @@ fn run_in(hook: &Hook, state: &[u8], dir: Option<&Path>) -> Result<()> {
     if let Some(dir) = dir {
         command.current_dir(dir);
     }
-    command.env_clear();
-    for line in hook.env().iter().flatten() {
-        if let Some((name, value)) = line.split_once('=') {
-            command.env(name, value);
-        }
+    // Without one of its own it inherits the caller's, as with runc and crun: hooks that somebody has written
+    // for those expect a PATH. An empty list is an empty environment.
+    if let Some(lines) = hook.env() {
+        command.env_clear();
+        command.envs(lines.iter().filter_map(|line| line.split_once('=')));
     }
     let share = || output.try_clone().context("duplicate descriptor");
     command.stdin(input(state)?).stdout(Stdio::from(share()?)).stderr(Stdio::from(share()?));
@@ -241,6 +241,15 @@ mod tests {
     #[test]
     fn a_hook_reads_the_state_and_has_its_own_environment_only() {
         run(&hook("test \"$(cat)\" = state && test \"$A\" = 1 && test -z \"$HOME\"", 5), b"state").unwrap();
+    }
+
+    #[test]
+    fn a_hook_without_an_environment_inherits_and_an_empty_one_is_empty() {
+        let mut hook = hook("test -n \"$PATH\" && test -n \"$CARGO_MANIFEST_DIR\"", 5);
+        hook.set_env(None);
+        run(&hook, b"").unwrap();
+        hook.set_env(Some(Vec::new()));
+        run(&hook, b"").unwrap_err();
     }
 
     #[test]

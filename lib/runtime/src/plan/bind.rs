@@ -11,7 +11,7 @@ use types::{Error, Result};
 
 use super::mounts::follow;
 use super::options::Options;
-use super::target::{host_path, target};
+use super::target::{host_path, refuse_proc, target};
 use super::{Draft, Owned, Step, idmap, invalid};
 
 /// A tree of the host, cloned by descriptor now; attributes are set before anybody can see it.
@@ -31,6 +31,9 @@ pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> 
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let tree = open_tree(CWD, &host_path(source)?, flags).map_err(failed)?;
+    if path == "proc" && !is_procfs(&tree).map_err(failed)? {
+        refuse_proc(path)?;
+    }
     // Private also where the host's mount is shared: otherwise what the container mounts below it
     // would appear on the host.
     idmap::apply(mount, options, &tree, draft)?;
@@ -42,6 +45,15 @@ pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> 
     let propagation = if options.propagation == libc::MS_UNBINDABLE { libc::MS_UNBINDABLE } else { 0 };
     draft.push(Step::Bind { tree, keep: false, renew: draft.own_mounts, propagation, at });
     Ok(())
+}
+
+/// The root of a procfs, and so what belongs on `/proc`: engines without a right to mount one bind the host's
+/// if the container shares its processes. Anything else there would take in who reads it (CVE-2019-16884).
+fn is_procfs(tree: &OwnedFd) -> rustix::io::Result<bool> {
+    /// Constant in the kernel (`PROC_ROOT_INO`).
+    const ROOT: u64 = 1;
+    let of_proc = rustix::fs::fstatfs(tree)?.f_type == libc::PROC_SUPER_MAGIC;
+    Ok(of_proc && rustix::fs::fstat(tree)?.st_ino == ROOT)
 }
 
 /// What to change of a bind: first all of it, then the topmost mount alone, if it is to differ.

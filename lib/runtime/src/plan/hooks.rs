@@ -89,7 +89,7 @@ pub fn before_pivot(spec: &Spec, draft: &mut Draft) -> Result<()> {
     let output = output(draft)?;
     for hook in ours {
         let (path, seconds) = parts(hook)?;
-        let (args, env) = strings(hook, path);
+        let (args, env) = strings(hook, path, spec);
         let argv = pointers(&args, draft)?;
         let envp = pointers(&env, draft)?;
         draft.push(Step::Hook(Hook { path: text(path)?, argv, envp, input, output, seconds }));
@@ -106,7 +106,7 @@ pub fn before_start(spec: &Spec, draft: &mut Draft) -> Result<()> {
     draft.start_hooks.push(hooks.len().to_string());
     for hook in hooks {
         let (path, seconds) = parts(hook)?;
-        let (args, env) = strings(hook, path);
+        let (args, env) = strings(hook, path, spec);
         draft.start_hooks.extend([seconds.to_string(), args.len().to_string(), env.len().to_string()]);
         draft.start_hooks.push(path.to_owned());
         draft.hooks.of_stub.push((path.to_owned(), seconds));
@@ -135,11 +135,14 @@ fn output(draft: &mut Draft) -> Result<child::Fd> {
     Ok(draft.hooks.output.as_ref().map_or(-1, AsRawFd::as_raw_fd))
 }
 
-/// Arguments and environment of a hook.
-fn strings<'a>(hook: &'a Config, path: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+/// Arguments and environment of a hook inside. Without an environment it has the program's, as with runc (which
+/// has a test for that): what is in the container's namespaces gets nothing of the host's.
+fn strings<'a>(hook: &'a Config, path: &'a str, spec: &'a Spec) -> (Vec<&'a str>, Vec<&'a str>) {
     let list = |list: &'a Option<Vec<String>>| list.iter().flatten().map(String::as_str).collect::<Vec<_>>();
     let args = list(hook.args());
-    (if args.is_empty() { vec![path] } else { args }, list(hook.env()))
+    let of_program = spec.process().as_ref().map_or(&None, |process| process.env());
+    let env = if hook.env().is_some() { hook.env() } else { of_program };
+    (if args.is_empty() { vec![path] } else { args }, list(env))
 }
 
 /// Pointers to strings that the draft holds, then null.

@@ -47,46 +47,47 @@ fn lines(mappings: Option<&[LinuxIdMapping]>) -> String {
 }
 
 /// `uids=FILE-HOST-COUNT#...;gids=...`, both in the form of `/proc/PID/uid_map`. With `@` in front of a
-/// range, its second number is one of the container.
+/// range, its second number is one of the container; who is not mapped there is nobody in the mount either.
 fn words(text: &str, ids: Option<&Ids>) -> Result<(String, String)> {
     let (mut uids, mut gids) = (String::new(), String::new());
     for part in text.split(';') {
-        let (list, into, to_host): (_, _, fn(&Ids, u32) -> Result<u32>) = match part.split_once('=') {
-            Some(("uids", list)) => (list, &mut uids, Ids::user),
-            Some(("gids", list)) => (list, &mut gids, Ids::group),
+        let (list, into, parts): (_, _, Parts) = match part.split_once('=') {
+            Some(("uids", list)) => (list, &mut uids, Ids::parts_of_users),
+            Some(("gids", list)) => (list, &mut gids, Ids::parts_of_groups),
             _ => return Err(invalid(format!("bad mapping {part:?}: there are uids= and gids="))),
         };
         for range in list.split('#') {
-            let (file, host, count) = range_of(range, ids, to_host)?;
-            *into += &format!("{file} {host} {count}\n");
+            for (file, host, count) in ranges_of(range, ids, parts)? {
+                *into += &format!("{file} {host} {count}\n");
+            }
         }
     }
     Ok((uids, gids))
 }
 
-fn range_of(
-    range: &str,
-    ids: Option<&Ids>,
-    to_host: fn(&Ids, u32) -> Result<u32>,
-) -> Result<(u32, u32, u32)> {
+/// The parts of a range of the container that are mapped: first id there, first id on the host, count.
+type Parts = fn(&Ids, u32, u32) -> Vec<(u32, u32, u32)>;
+
+fn ranges_of(range: &str, ids: Option<&Ids>, parts: Parts) -> Result<Vec<(u32, u32, u32)>> {
     let bad =
         || invalid(format!("bad mapping {range:?}: it is a first id, a first id of the host, and a count"));
     let plain = range.strip_prefix('@');
     let mut numbers = plain.unwrap_or(range).split('-').map(|word| word.parse::<u32>().ok());
     let mut next = || numbers.next().flatten().ok_or_else(bad);
-    let (file, mut host, count) = (next()?, next()?, next()?);
-    if numbers.next().is_some() || count == 0 {
+    let (file, first, count) = (next()?, next()?, next()?);
+    let overflows = [file, first].iter().any(|start| start.checked_add(count).is_none());
+    if numbers.next().is_some() || count == 0 || overflows {
         return Err(bad());
     }
-    if plain.is_some() {
-        let ids = ids.ok_or_else(|| invalid(format!("mapping {range:?} needs a user namespace")))?;
-        let last = to_host(ids, host.checked_add(count - 1).ok_or_else(bad)?)?;
-        host = to_host(ids, host)?;
-        if last.checked_sub(host) != Some(count - 1) {
-            return Err(invalid(format!("mapping {range:?} goes over several ranges of the user namespace")));
-        }
+    if plain.is_none() {
+        return Ok(vec![(file, first, count)]);
     }
-    Ok((file, host, count))
+    let ids = ids.ok_or_else(|| invalid(format!("mapping {range:?} needs a user namespace")))?;
+    let parts = parts(ids, first, count);
+    if parts.is_empty() {
+        return Err(invalid(format!("mapping {range:?} is of ids that the user namespace does not map")));
+    }
+    Ok(parts.into_iter().map(|(inside, host, count)| (file + (inside - first), host, count)).collect())
 }
 
 #[cfg(test)]
@@ -104,8 +105,12 @@ mod tests {
             ("0 2 10\n10 100 10\n".to_owned(), "0 1 10\n".to_owned())
         );
         assert_eq!(read("uids=@0-1-10;gids=0-1-10").unwrap().0, "0 2 10\n");
-        for bad in ["uids", "uids=1-2", "uids=1-2-0", "uids=1-2-3-4", "uids=a-b-c", "x=1-2-3", "gids=@0-4-2"]
-        {
+        assert_eq!(
+            read("uids=@3-15-10;gids=@0-4-2").unwrap(),
+            ("3 16 5\n".into(), "0 11 1\n1 100 1\n".into())
+        );
+        let bad = ["uids", "uids=1-2", "uids=1-2-0", "uids=1-2-3-4", "uids=a-b-c", "x=1-2-3", "uids=@0-20-1"];
+        for bad in bad.into_iter().chain(["uids=0-4294967295-1", "uids=@1-1-4294967295"]) {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(words("uids=@0-1-1", None).is_err());

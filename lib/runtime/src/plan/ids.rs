@@ -119,6 +119,16 @@ impl Ids {
         self.groups.on_host(id).ok_or_else(|| invalid(format!("group {id} of the container is not mapped")))
     }
 
+    /// The parts of a range of users that are mapped: first id in the container, first id on the host, count.
+    pub fn parts_of_users(&self, first: u32, count: u32) -> Vec<(u32, u32, u32)> {
+        self.users.parts(first, count)
+    }
+
+    /// The same of groups.
+    pub fn parts_of_groups(&self, first: u32, count: u32) -> Vec<(u32, u32, u32)> {
+        self.groups.parts(first, count)
+    }
+
     /// Checks that the process can be who it is to be.
     pub fn check_process(&self, process: &Process) -> Result<()> {
         let user = process.user();
@@ -212,6 +222,16 @@ impl Map {
             let offset = id.checked_sub(range.inside).filter(|offset| *offset < range.count)?;
             range.outside.checked_add(offset)
         })
+    }
+
+    fn parts(&self, first: u32, count: u32) -> Vec<(u32, u32, u32)> {
+        let part = |range: &Range| {
+            let start = range.inside.max(first);
+            let end = range.inside.saturating_add(range.count).min(first.saturating_add(count));
+            let count = end.checked_sub(start).filter(|count| *count > 0)?;
+            Some((start, range.outside.checked_add(start.checked_sub(range.inside)?)?, count))
+        };
+        self.ranges.iter().filter_map(part).collect()
     }
 
     fn lines(&self) -> String {

@@ -108,7 +108,9 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
     let path = inside(mount.destination())?;
     let options = Options::read(mount.options().as_deref().unwrap_or_default())?;
     let kind = mount.typ().as_deref().unwrap_or(if options.bind { "bind" } else { "" });
-    if kind != "proc" || path != "proc" {
+    // A bind there is looked at when it is open: see bind.rs.
+    let bound = (options.bind || kind == "bind") && !options.remount;
+    if path != "proc" || !(kind == "proc" || bound) {
         refuse_proc(&path)?;
     }
     let mapped = options.idmap.is_some() || mount.uid_mappings().is_some() || mount.gid_mappings().is_some();
