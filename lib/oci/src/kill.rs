@@ -55,18 +55,7 @@ pub fn thaw(record: &Record) -> Result<()> {
     if record.cgroup.is_none() { Ok(()) } else { groups::of(record)?.freeze(false) }
 }
 
-/// Signals each process; which of them end meanwhile does not matter.
 pub fn to_all(record: &Record, signal: i32) -> Result<()> {
     let cgroup = groups::of(record)?;
-    if signal == libc::SIGKILL {
-        return cgroup.kill();
-    }
-    for pid in cgroup.pids()? {
-        let Ok(pidfd) = Pidfd::open(pid) else { continue };
-        match pidfd.signal(signal) {
-            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
-            done => done.map_err(|e| Error::io(format!("send signal {signal} to process {pid}"), e))?,
-        }
-    }
-    Ok(())
+    if signal == libc::SIGKILL { cgroup.kill() } else { cgroup.signal(signal) }
 }

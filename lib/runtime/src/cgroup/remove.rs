@@ -24,19 +24,36 @@ impl Cgroup {
         if !self.unified && self.frozen()? { self.freeze(false) } else { Ok(()) }
     }
 
+    /// Sends a signal to each process; which of them end meanwhile does not matter.
+    ///
+    /// # Errors
+    /// If the groups cannot be read, or the kernel refuses the signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        for process in self.processes()? {
+            match process.signal(signal) {
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+                done => done.map_err(|e| Error::io(format!("send signal {signal}"), e))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The processes, held.
+    fn processes(&self) -> Result<Vec<Pidfd>> {
+        let opened = self.pids()?.into_iter().filter_map(|pid| Some((pid, Pidfd::open(pid).ok()?)));
+        let opened: Vec<_> = opened.collect();
+        // Looked at again once they are held: a number that was reused in between is not one of ours.
+        let still = self.pids()?;
+        Ok(opened.into_iter().filter(|(pid, _)| still.contains(pid)).map(|(_, process)| process).collect())
+    }
+
     pub(super) fn kill_each(&self) -> Result<()> {
         // A process that forks while we read is found in the next round; each round ends some.
         for _ in 0..100 {
-            let pids = self.pids()?;
-            if pids.is_empty() {
+            if self.pids()?.is_empty() {
                 return Ok(());
             }
-            let opened = pids.into_iter().filter_map(|pid| Some((pid, Pidfd::open(pid).ok()?)));
-            let opened: Vec<_> = opened.collect();
-            // Looked at again once they are held: a number that was reused in between is not one of ours.
-            let still = self.pids()?;
-            let ours = opened.into_iter().filter(|(pid, _)| still.contains(pid));
-            let all: Vec<_> = ours.map(|(_, process)| process).collect();
+            let all = self.processes()?;
             for process in &all {
                 // Gone already is what we want.
                 let _gone = process.signal(libc::SIGKILL);
