@@ -12,8 +12,9 @@ fn tools_with_json() -> Vec<String> {
         let out = Command::new(tests::bin_dir().join(tool)).arg("--help").output().unwrap();
         String::from_utf8_lossy(&out.stdout).contains("--json")
     };
-    // ctr-inspect prints nothing but records.
-    tests::tools().into_iter().filter(|tool| has_json(tool) || tool == "ctr-inspect").collect()
+    // These print nothing but records.
+    let inspects = |tool: &str| tool == "ctr-inspect" || tool == "img-inspect";
+    tests::tools().into_iter().filter(|tool| has_json(tool) || inspects(tool)).collect()
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod exec;
 mod exposure;
 mod filters;
 mod harness;
+mod images;
 mod list;
 mod look;
 #[cfg(target_arch = "x86_64")] // as strike

@@ -6,6 +6,9 @@ use tests::schema::Schema;
 /// Every tool that prints records, with a line that makes it print some.
 const LINES: &[(&str, &str)] = &[
     ("img-ls", "img-ls --json"),
+    ("img-history", "img-history --json settings"),
+    ("img-inspect", "img-inspect httpd settings"),
+    ("img-inspect", "img-inspect --remote httpd busybox:multi"),
     ("ctr-ls", "ctr-ls -a --json"),
     ("ctr-inspect", "ctr-inspect $(ctr-ls -aq)"),
     ("vol-ls", "vol-ls --json"),

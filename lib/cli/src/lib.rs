@@ -14,6 +14,7 @@ mod not_yet;
 mod oci;
 mod operands;
 mod pull;
+mod sources;
 mod store_args;
 
 pub use attach::{AttachArgs, CidFile, check_terminal, fail, print_line};
@@ -25,6 +26,7 @@ pub use interrupt::Interrupt;
 pub use logs::{LogPrinter, Tail, moment, tail};
 pub use oci::{listen_fds, listen_names, notify_socket, oci_root};
 pub use operands::{Operands, one};
+pub use sources::{default_platform, login_files, registry_files};
 pub use store_args::StoreArgs;
 /// The time of day, for tools that print ages.
 pub use sys::time::now;

@@ -10,6 +10,7 @@ use types::{Context, Error, Kind, Result};
 
 use crate::progress::{Event, Progress};
 use crate::stream::Stream;
+use crate::work::{Blobs, Cancelled};
 
 const PIECE: usize = 256 << 10;
 /// Connections in a row that bring nothing new.
@@ -21,19 +22,28 @@ pub(crate) struct Downloader<'a> {
     pub(crate) store: &'a Store,
     pub(crate) repository: &'a Repository<'a>,
     pub(crate) progress: &'a dyn Progress,
-    /// Whether to give up.
-    pub(crate) cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl<'a> Downloader<'a> {
-    /// Fetches a blob, unless it is there. Tells `stream` what has arrived.
-    pub(crate) fn fetch(&self, blob: &Descriptor, stream: &Stream) -> Result<Option<Verified<'a>>> {
-        let done = self.fetch_verified(blob, stream);
+impl<'a> Blobs<'a> for Downloader<'a> {
+    fn fetch(
+        &self,
+        blob: &Descriptor,
+        stream: &Stream,
+        cancelled: &Cancelled<'_>,
+    ) -> Result<Option<Verified<'a>>> {
+        let done = self.fetch_verified(blob, stream, cancelled);
         stream.end(done.is_ok());
         done.with_context(|| format!("fetch blob {}", blob.digest))
     }
+}
 
-    fn fetch_verified(&self, blob: &Descriptor, stream: &Stream) -> Result<Option<Verified<'a>>> {
+impl<'a> Downloader<'a> {
+    fn fetch_verified(
+        &self,
+        blob: &Descriptor,
+        stream: &Stream,
+        cancelled: &Cancelled<'_>,
+    ) -> Result<Option<Verified<'a>>> {
         let mut partial = match self.store.partial(blob)? {
             Slot::Present => {
                 stream.open(self.store.open_blob(&blob.digest)?, blob.size);
@@ -42,11 +52,11 @@ impl<'a> Downloader<'a> {
             Slot::Missing(partial) => partial,
         };
         stream.open(partial.reader()?, partial.offset());
-        match self.fill(&mut partial, blob, stream) {
+        match self.fill(&mut partial, blob, stream, cancelled) {
             Ok(()) => partial.verify().map(Some),
             Err(e) => {
                 // Too long: what is there cannot be trusted to be its beginning.
-                if e.kind() == Kind::Corrupt || crate::pull::disk_full(&e) {
+                if e.kind() == Kind::Corrupt || crate::install::disk_full(&e) {
                     partial.discard();
                 }
                 Err(e)
@@ -54,10 +64,16 @@ impl<'a> Downloader<'a> {
         }
     }
 
-    fn fill(&self, partial: &mut Partial<'_>, blob: &Descriptor, stream: &Stream) -> Result<()> {
+    fn fill(
+        &self,
+        partial: &mut Partial<'_>,
+        blob: &Descriptor,
+        stream: &Stream,
+        cancelled: &Cancelled<'_>,
+    ) -> Result<()> {
         let (mut best, mut vain) = (partial.offset(), 0);
         loop {
-            let broken = self.connection(partial, blob, stream);
+            let broken = self.connection(partial, blob, stream, cancelled);
             if partial.offset() >= blob.size {
                 return broken.map(drop);
             }
@@ -84,6 +100,7 @@ impl<'a> Downloader<'a> {
         partial: &mut Partial<'_>,
         blob: &Descriptor,
         stream: &Stream,
+        cancelled: &Cancelled<'_>,
     ) -> Result<Option<io::Error>> {
         if partial.offset() >= blob.size {
             return Ok(None);
@@ -95,7 +112,7 @@ impl<'a> Downloader<'a> {
         }
         let mut piece = vec![0; PIECE];
         loop {
-            if (self.cancelled)() {
+            if cancelled() {
                 return Err(Error::new(Kind::Io, "cancelled"));
             }
             let n = match fill(&mut body, &mut piece) {

@@ -59,6 +59,12 @@ impl Store {
         self.exists(&layout::blob(digest))
     }
 
+    /// The path of a blob, for tools that take one.
+    #[must_use]
+    pub fn blob_path(&self, digest: &Digest) -> std::path::PathBuf {
+        self.absolute(&layout::blob(digest))
+    }
+
     /// Opens a blob, to be read as a stream. The reader hashes it if it must be sure of it.
     pub fn open_blob(&self, digest: &Digest) -> Result<File> {
         let place = layout::blob(digest);

@@ -149,7 +149,7 @@ impl Store {
 }
 
 /// Makes the name lead to the image. Returns whether that changed anything.
-fn set_name(entries: &mut Vec<IndexEntry>, image: &NewImage) -> bool {
+pub(crate) fn set_name(entries: &mut Vec<IndexEntry>, image: &NewImage) -> bool {
     let wanted = &image.name;
     let manifest = image.manifest.digest;
     let known = |e: &IndexEntry| Entry::of(e).is_some_and(|e| same_image(&e, image));

@@ -21,6 +21,7 @@ mod log_read;
 mod names;
 mod net;
 mod runs;
+mod tag;
 mod untag;
 mod volumes;
 
@@ -106,6 +107,12 @@ impl Store {
             Area::Root => self.paths.root.join(&place.path),
             Area::Run => self.paths.run.join(&place.path),
         }
+    }
+
+    /// The path of the durable tree, which is an OCI image layout.
+    #[must_use]
+    pub fn root_path(&self) -> &Path {
+        &self.paths.root
     }
 
     fn check_format(&self) -> Result<()> {

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 pub mod ctr_inspect;
 pub mod ctr_ls;
+pub mod img_history;
+pub mod img_inspect;
 pub mod img_ls;
 pub mod mount;
 pub mod net_forward;

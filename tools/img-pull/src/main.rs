@@ -1,7 +1,6 @@
 //! img-pull - Pull images from a registry
 
 mod show;
-mod sources;
 
 use std::sync::atomic::Ordering;
 
@@ -37,8 +36,8 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let store = args.store.open()?;
-    let client = Client::new(sources::settings()?);
-    let platform = args.platform.map_or_else(sources::platform, Ok)?;
+    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let platform = args.platform.map_or_else(cli::default_platform, Ok)?;
     let how = if args.quiet { show::How::None } else { args.progress };
     let exit = args.images.each("pull", |name| {
         if interrupt.flag().load(Ordering::Relaxed) {

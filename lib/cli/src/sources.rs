@@ -1,44 +1,56 @@
-//! Where images come from: the files that say so, found as skopeo, podman and docker find
-//! them.
+//! Where images come from: the files that say so, found as skopeo, podman and docker find them.
+//!
+//! Only found and read here: the tools that speak to registries give the text to `image`, which
+//! `ctr-*` do not link.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use image::{Credentials, Registries, Settings};
 use types::platform::Platform;
 
-/// Reads containers-registries.conf(5) and the logins of this user.
-///
-/// # Errors
-/// If one of the files is damaged, or cannot be read although it is there.
-pub fn settings() -> anyhow::Result<Settings> {
-    Ok(Settings { registries: registries()?, credentials: credentials()?, ..Settings::default() })
-}
+/// A file of the configuration: its name, for messages, and its text.
+pub type File = (String, String);
 
 /// The platform that this user wants unless a command says otherwise.
 ///
 /// # Errors
 /// If it is none.
-pub fn platform() -> anyhow::Result<Platform> {
+pub fn default_platform() -> anyhow::Result<Platform> {
     match std::env::var("DOCKER_DEFAULT_PLATFORM") {
         Ok(text) if !text.is_empty() => text.parse::<Platform>().context("read DOCKER_DEFAULT_PLATFORM"),
         _ => Ok(Platform::host()),
     }
 }
 
-fn registries() -> anyhow::Result<Registries> {
-    let mut registries = Registries::default();
-    for file in registry_files()? {
-        if let Some(text) = read(&file)? {
-            registries.add(&file.to_string_lossy(), &text)?;
+/// The files of containers-registries.conf(5), in their order.
+///
+/// # Errors
+/// If one is there and cannot be read.
+pub fn registry_files() -> anyhow::Result<Vec<File>> {
+    read_all(find_registry_files()?)
+}
+
+/// The files with logins. The first one that has a login for a registry wins.
+///
+/// # Errors
+/// If one is there and cannot be read.
+pub fn login_files() -> anyhow::Result<Vec<File>> {
+    read_all(find_login_files())
+}
+
+fn read_all(paths: Vec<PathBuf>) -> anyhow::Result<Vec<File>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if let Some(text) = read(&path)? {
+            files.push((path.to_string_lossy().into_owned(), text));
         }
     }
-    Ok(registries)
+    Ok(files)
 }
 
 /// The main file, then the drop-ins, each of which may replace what an earlier one said. A user's
 /// main file takes the place of the system's.
-fn registry_files() -> anyhow::Result<Vec<PathBuf>> {
+fn find_registry_files() -> anyhow::Result<Vec<PathBuf>> {
     if let Some(only) = var("CONTAINERS_REGISTRIES_CONF") {
         return Ok(vec![only]);
     }
@@ -66,18 +78,7 @@ fn drop_ins(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The first file that has a login for a registry wins.
-fn credentials() -> anyhow::Result<Credentials> {
-    let mut credentials = Credentials::default();
-    for file in login_files() {
-        if let Some(text) = read(&file)? {
-            credentials.add(&file.to_string_lossy(), &text)?;
-        }
-    }
-    Ok(credentials)
-}
-
-fn login_files() -> Vec<PathBuf> {
+fn find_login_files() -> Vec<PathBuf> {
     if let Some(only) = var("REGISTRY_AUTH_FILE") {
         return vec![only];
     }

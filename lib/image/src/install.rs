@@ -1,0 +1,125 @@
+//! From a chosen manifest to an image of the store, whatever its blobs come from.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use store::{Commit, Store, Verified};
+use types::digest::Digest;
+use types::oci::{Descriptor, IndexPlatform, MAX_CONFIG};
+use types::platform::Platform;
+use types::{Context, Error, Kind, Result};
+
+use crate::choose::no_match;
+use crate::pull::PullOptions;
+use crate::resolve::Chosen;
+use crate::stream::Stream;
+use crate::work::{Blobs, Cancelled, Work};
+
+/// What becomes of finished pieces of an image that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leftovers {
+    /// The next pull finds them, unless the disk is full.
+    Keep,
+    /// Nothing is left.
+    Discard,
+}
+
+/// Fetches what is missing and commits.
+pub(crate) fn install<'a>(
+    store: &'a Store,
+    source: &dyn Blobs<'a>,
+    chosen: &Chosen,
+    options: &PullOptions<'_>,
+    leftovers: Leftovers,
+) -> Result<Commit> {
+    let failed = AtomicBool::new(false);
+    let cancelled = || failed.load(Ordering::Relaxed) || options.cancel.load(Ordering::Relaxed);
+    let mut blobs = Vec::new();
+    for (descriptor, content) in &chosen.blobs {
+        blobs.extend(store.put_blob(descriptor, content)?);
+    }
+    let config = &chosen.manifest.config;
+    let (diff_ids, platform, fetched) = read_config(source, config, &cancelled)?;
+    blobs.extend(fetched);
+    if options.platform.rank(&platform).is_none() && !platform.arch.is_empty() {
+        return Err(no_match(options.platform, &platform.to_string()));
+    }
+    if diff_ids.len() != chosen.manifest.layers.len() {
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("it has {} layers and {} layer digests", chosen.manifest.layers.len(), diff_ids.len()),
+        ));
+    }
+    let work = Work::new(store, &chosen.manifest.layers, &diff_ids, options);
+    let outcome = work.run(source, options, &failed, &cancelled);
+    let (more, layers) = work.into_results();
+    blobs.extend(more);
+    if let Err(e) = outcome {
+        let e = if options.cancel.load(Ordering::Relaxed) { Error::new(Kind::Io, "interrupted") } else { e };
+        if leftovers == Leftovers::Discard || disk_full(&e) {
+            blobs.into_iter().for_each(Verified::discard);
+        } else {
+            store.keep(blobs, layers)?;
+        }
+        return Err(e);
+    }
+    let mut image = chosen.image.clone();
+    image.platform.get_or_insert_with(|| index_platform(&platform));
+    store.commit_image(&image, blobs, layers)
+}
+
+/// Whether an error comes from a full disk (or quota).
+pub(crate) fn disk_full(err: &Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(err);
+    while let Some(link) = next {
+        let code = link.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(code, Some(std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)) {
+            return true;
+        }
+        next = link.source();
+    }
+    false
+}
+
+fn index_platform(platform: &Platform) -> IndexPlatform {
+    IndexPlatform {
+        os: platform.os.clone(),
+        architecture: platform.arch.clone(),
+        variant: platform.variant.clone(),
+        other: std::collections::BTreeMap::new(),
+    }
+}
+
+/// The digests of the uncompressed layers, and the platform.
+fn read_config<'a>(
+    source: &dyn Blobs<'a>,
+    config: &Descriptor,
+    cancelled: &Cancelled<'_>,
+) -> Result<(Vec<Digest>, Platform, Option<Verified<'a>>)> {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        #[serde(default)]
+        os: String,
+        #[serde(default)]
+        architecture: String,
+        #[serde(default)]
+        variant: String,
+        rootfs: RootFs,
+    }
+    #[derive(serde::Deserialize)]
+    struct RootFs {
+        diff_ids: Vec<Digest>,
+    }
+    if config.size > MAX_CONFIG {
+        return Err(Error::new(
+            Kind::Invalid,
+            format!("its configuration is larger than {} MiB", MAX_CONFIG >> 20),
+        ));
+    }
+    let stream = Stream::new(config.size);
+    let verified = source.fetch(config, &stream, cancelled)?;
+    let text = std::io::read_to_string(stream.follow()).context("read its configuration")?;
+    let parsed: Config = serde_json::from_str(&text)
+        .map_err(|e| Error::because(Kind::Invalid, "read its configuration", e))?;
+    let platform = Platform::new(&parsed.os, &parsed.architecture, &parsed.variant);
+    Ok((parsed.rootfs.diff_ids, platform, verified))
+}

@@ -1,0 +1,100 @@
+//! Which manifest a name leads to.
+
+use store::NewImage;
+use types::digest::Digest;
+use types::oci::{Descriptor, Document, Manifest};
+use types::platform::Platform;
+use types::reference::ImageRef;
+use types::{Error, Kind, Result};
+
+use crate::choose::choose;
+
+/// overlayfs stacks no more than this (OVL_MAX_STACK).
+const MAX_LAYERS: usize = 500;
+const CONFIG_TYPES: [&str; 2] =
+    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+
+/// A manifest or an index that somebody gave us: its bytes, their digest, and what he said they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Top {
+    pub(crate) content: Vec<u8>,
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+}
+
+/// A chosen image: what is needed to fetch its layers and to name it.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) image: NewImage,
+    pub(crate) manifest: Manifest,
+    /// What was fetched to get here.
+    pub(crate) blobs: Vec<(Descriptor, Vec<u8>)>,
+}
+
+impl Chosen {
+    /// The digest that the name leads to.
+    pub(crate) fn digest(&self) -> Digest {
+        self.image.index.unwrap_or(self.image.manifest.digest)
+    }
+
+    /// The manifest, byte for byte.
+    pub(crate) fn manifest_bytes(&self) -> &[u8] {
+        self.blobs.last().map(|(_, content)| content.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Finds the manifest for the platform; `fetch` brings what an index points at.
+pub(crate) fn resolve(
+    name: &ImageRef,
+    top: Top,
+    platform: &Platform,
+    fetch: impl FnOnce(&Descriptor) -> Result<Vec<u8>>,
+) -> Result<Chosen> {
+    let (document, media_type) = Document::parse(&top.content, &top.media_type)?;
+    let size = top.content.len() as u64;
+    let descriptor = Descriptor { media_type, digest: top.digest, size };
+    let chosen = match document {
+        Document::Manifest(manifest) => {
+            let image =
+                NewImage { name: name.clone(), manifest: descriptor.clone(), index: None, platform: None };
+            Chosen { image, manifest, blobs: vec![(descriptor, top.content)] }
+        }
+        Document::Index(index) => {
+            let entry = choose(&index, platform)?;
+            let content = fetch(&entry.descriptor)?;
+            let (document, media_type) = Document::parse(&content, &entry.descriptor.media_type)?;
+            let Document::Manifest(manifest) = document else {
+                return Err(Error::new(Kind::Invalid, "the index leads to another index"));
+            };
+            let chosen = Descriptor { media_type, ..entry.descriptor.clone() };
+            let image = NewImage {
+                name: name.clone(),
+                manifest: chosen.clone(),
+                index: Some(descriptor.digest),
+                platform: entry.platform.clone(),
+            };
+            Chosen { image, manifest, blobs: vec![(descriptor, top.content), (chosen, content)] }
+        }
+    };
+    check(&chosen.manifest)?;
+    Ok(chosen)
+}
+
+fn check(manifest: &Manifest) -> Result<()> {
+    if !CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!(
+                "it is no container image: its configuration is of type {:?}",
+                manifest.config.media_type
+            ),
+        ));
+    }
+    if manifest.layers.len() > MAX_LAYERS {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("it has {} layers, more than {MAX_LAYERS}", manifest.layers.len()),
+        ));
+    }
+    Ok(())
+}
