@@ -134,7 +134,7 @@ impl<'s> Monitor<'s> {
     fn watch(&mut self) -> Option<i32> {
         let mut emulated = None;
         loop {
-            self.appoint_standby();
+            self.settle_down();
             for event in self.wait_for_events() {
                 match event {
                     Event::Exit => return emulated,
@@ -155,12 +155,17 @@ impl<'s> Monitor<'s> {
         }
     }
 
-    /// Makes the standby if it is time. A tool in the foreground is one by itself: the container ends
-    /// with its monitor, and the tool says so.
-    fn appoint_standby(&mut self) {
-        if self.client.is_none()
-            && self.standby.is_due()
-            && self.standby.appoint()
+    /// What is done a moment after the start, for a program that goes on: it costs one that soon ends
+    /// nothing. Makes the standby; a tool in the foreground is one by itself: the container ends with
+    /// its monitor, and the tool says so.
+    fn settle_down(&mut self) {
+        if !self.standby.is_due() {
+            return;
+        }
+        if self.client.is_some() {
+            sys::memory::give_back();
+            self.standby = Standby::Client;
+        } else if self.standby.appoint()
             // We are the monitor now. Its log may have been rotated since.
             && let Ok(log) = self.store.open_log(&self.record.id)
         {
@@ -187,8 +192,7 @@ impl<'s> Monitor<'s> {
         }
         events.push(Event::Exit);
         fds.push(PollFd::from_borrowed_fd(self.process.pidfd(), PollFlags::IN));
-        let patience = if self.client.is_none() { self.standby.patience() } else { None };
-        while poll(&mut fds, patience.as_ref()).is_err() {} // EINTR, or no memory for a moment
+        while poll(&mut fds, self.standby.patience().as_ref()).is_err() {} // EINTR, or no memory for a moment
         events
             .into_iter()
             .zip(&fds)
@@ -204,7 +208,6 @@ impl<'s> Monitor<'s> {
             Some(Order::Detach) => {
                 self.let_go_of_client();
                 crate::tty::forget();
-                self.standby.renew();
                 None
             }
             None => {
@@ -217,6 +220,7 @@ impl<'s> Monitor<'s> {
 
     fn let_go_of_client(&mut self) {
         self.client = None;
+        self.standby.renew();
         for (_, pump) in &mut self.outputs {
             pump.detach();
         }

@@ -29,6 +29,8 @@ const LATER: Duration = Duration::from_secs(1);
 pub(crate) enum Standby {
     Due(Instant),
     There(Heir),
+    /// The tool in the foreground is one.
+    Client,
 }
 
 /// The copy. It goes when this is dropped, and with it what it held open.
@@ -55,8 +57,8 @@ impl Standby {
     /// Readable when the standby has ended.
     pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::Due(_) => None,
             Self::There(heir) => Some(heir.process.as_fd()),
+            Self::Due(_) | Self::Client => None,
         }
     }
 
@@ -64,7 +66,7 @@ impl Standby {
     pub(crate) fn patience(&self) -> Option<Timespec> {
         match self {
             Self::Due(at) => Timespec::try_from(at.saturating_duration_since(Instant::now())).ok(),
-            Self::There(_) => None,
+            Self::There(_) | Self::Client => None,
         }
     }
 

@@ -147,7 +147,6 @@ fn life_of_monitor(store: &Store, attach: &Attach, container: Created, streams: 
     }
     let mut backoff = Backoff::default();
     loop {
-        sys::memory::give_back();
         let restarts = monitor.run.restarts + 1;
         let mut ended = monitor.supervise();
         // Without an answer to the question it is not started again: it can be by hand.
