@@ -50,11 +50,18 @@ fn security_options_are_applied_or_refused_by_name() {
     ] {
         env.sh(&format!("ctr-run --rm --network none --security-opt {option} busybox true")).run().ok();
     }
-    for option in ["label=type:nothing_t", "apparmor=nothing", "seccomp=/no/such/file", "magic=1"] {
+    for (option, word) in [
+        ("label=type:nothing_t", "SELinux"),
+        ("label=colour:red", "a label has no \"colour\""),
+        ("apparmor=nothing", "AppArmor"),
+        ("seccomp=/no/such/file", "/no/such/file"),
+        ("magic=1", "\"magic=1\""),
+    ] {
         env.sh(&format!("ctr-run --rm --network none --security-opt {option} busybox true"))
             .run()
             .status(125)
-            .stdout("");
+            .stdout("")
+            .stderr_has(word);
     }
     env.sh("ctr-run --rm --network none --security-opt no-new-privileges busybox grep NoNewPrivs /proc/self/status")
         .run()

@@ -20,11 +20,13 @@ pub struct State {
     pub(crate) null: Fd,
     /// An empty read-only directory.
     pub(crate) empty: Fd,
+    /// The directory of our security attributes.
+    pub(crate) attributes: Fd,
 }
 
 impl State {
     pub(crate) const fn new(report: Fd) -> Self {
-        Self { report, root: libc::AT_FDCWD, proc: -1, dev: -1, null: -1, empty: -1 }
+        Self { report, root: libc::AT_FDCWD, proc: -1, dev: -1, null: -1, empty: -1, attributes: -1 }
     }
 
     pub(crate) fn apply<P: Prepared>(&mut self, op: &Op<P>) -> Result<(), Errno> {
@@ -67,6 +69,8 @@ impl State {
             Op::Pivot => self.pivot(),
             Op::Chroot => self.chroot(),
             Op::RootPropagation { flag, recursive } => call::mount_propagate(self.root, *flag, *recursive),
+            Op::Attributes { above } => self.open_attributes(*above),
+            Op::PassAttributes(to) => call::dup_to(self.attributes, *to),
             Op::Hook(hook) => hook::run(hook, self.root),
             Op::Cwd(path) => cwd(path.as_ref()),
             Op::Tell(number) => self.tell(*number),
@@ -120,6 +124,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::NewSession => call::setsid(),
         Op::NotDumpable => call::prctl(libc::PR_SET_DUMPABLE, 0, 0),
         Op::OomScore(value) => write_own(c"/proc/self/oom_score_adj", value.as_ref()),
+        Op::KeyLabel(label) => write_own(c"/proc/thread-self/attr/keycreate", label.as_ref()),
         Op::TimeOffsets(value) => write_own(c"/proc/self/timens_offsets", value.as_ref()),
         Op::Gate(fd) => wait(*fd),
         Op::Netlink(messages) => netlink::send(messages.as_ref()),

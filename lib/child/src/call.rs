@@ -47,6 +47,8 @@ macro_rules! sys {
 
 mod running;
 pub use running::*;
+mod label;
+pub use label::*;
 
 #[expect(clippy::cast_possible_truncation, reason = "the kernel returns an int")]
 const fn fd(raw: c_long) -> Fd {

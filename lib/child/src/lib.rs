@@ -24,6 +24,7 @@ mod call;
 mod dangling;
 mod exec;
 mod hook;
+mod label;
 mod mount;
 mod netlink;
 mod op;
@@ -84,6 +85,12 @@ impl Failure {
 
     /// The step of a failure of the clone that a process between was to make ([`Between`]).
     pub const CLONE: u32 = u32::MAX - 6;
+
+    /// The step of an AppArmor profile that the kernel did not take from the stub (`stub/label.rs`).
+    pub const APPARMOR: u32 = u32::MAX - 7;
+
+    /// The step of an SELinux label that the kernel did not take from it.
+    pub const SELINUX: u32 = u32::MAX - 8;
 
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;

@@ -8,9 +8,9 @@ use crate::{Errno, Fd, Follow, Keep, Kind, NewMount, Node, Prepared, Remount, Ta
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 pub const RDONLY: u64 = 1;
-const NOSUID: u64 = 2;
-const NODEV: u64 = 4;
-const NOEXEC: u64 = 8;
+pub const NOSUID: u64 = 2;
+pub const NODEV: u64 = 4;
+pub const NOEXEC: u64 = 8;
 
 impl State {
     pub(crate) fn attach_root(&mut self, tree: Fd, at: &CStr) -> Result<(), Errno> {
@@ -46,6 +46,9 @@ impl State {
         call::fsconfig_create(fs)?;
         let tree = call::fsmount(fs, new.attr)?;
         call::close(fs);
+        if let Some(label) = &new.label {
+            call::label_of(tree, label.as_ref())?;
+        }
         if new.propagation != 0 {
             call::mount_propagate(tree, new.propagation, false)?;
         }

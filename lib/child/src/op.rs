@@ -38,6 +38,15 @@ pub enum Op<P: Prepared> {
     NotDumpable,
     /// Writes the text to our own `oom_score_adj` through the host's `/proc`.
     OomScore(P::Text),
+    /// The SELinux label of keys that we make, until the next exec, through the host's `/proc`.
+    KeyLabel(P::Text),
+    /// Opens the directory of our security attributes, on a procfs that is mounted nowhere.
+    Attributes {
+        /// Above every number that something is placed at.
+        above: Fd,
+    },
+    /// Puts that directory where the stub looks for it, and lets it live over one exec.
+    PassAttributes(Fd),
 
     /// Sets the propagation of all mounts of the new namespace: nothing travels to the host.
     Propagation(u64),
@@ -301,6 +310,8 @@ pub struct NewMount<P: Prepared> {
     pub propagation: u64,
     /// Where.
     pub at: Target<P>,
+    /// The SELinux label of its root, for a file system that takes it only then.
+    pub label: Option<P::Text>,
     /// Whether later operations need it.
     pub keep: Keep,
 }

@@ -24,6 +24,7 @@ mod this {
     pub const PRCTL: usize = 157;
     pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231;
+    pub const OPENAT: usize = 257;
     pub const DUP3: usize = 292;
     pub const CLONE: usize = 56;
 
@@ -49,6 +50,7 @@ mod this {
     pub const DUP3: usize = 24;
     pub const FCNTL: usize = 25;
     pub const IOCTL: usize = 29;
+    pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
     pub const LSEEK: usize = 62;
     pub const READ: usize = 63;

@@ -28,14 +28,11 @@ pub struct Birth {
     pub terminal: bool,
     /// It is killed when the parent ends.
     pub dies_with_parent: bool,
-    /// What the filter knows.
-    pub word: usize,
 }
 
 impl Birth {
-    /// Returns in the new process.
-    pub fn happen(self) {
-        let word = self.word;
+    /// Returns in the new process. `word` is what the filter knows.
+    pub fn happen(self, word: usize) {
         // SAFETY: no stack, no shared memory, no pointers: fork(2) with another parent.
         let born = unsafe { arch::clone(CLONE_PARENT | SIGCHLD, word) };
         if born < 0 {

@@ -16,6 +16,8 @@
 //! they read the third descriptor behind the report pipe (8) and write to the fourth. It waits here and not before, because a process that is a few pages of ours and whose file
 //! belongs to nobody may be seen by anybody for any time.
 //!
+//! An `a` or an `s` says that labels of the program precede even those: see `label.rs`.
+//!
 //! A `b` has it born in the pid namespace that children of this process belong to: see `born.rs`.
 //! No allocator, no C library; linked static, at a fixed address.
 #![no_std]
@@ -24,6 +26,7 @@
 mod arch;
 mod born;
 mod hooks;
+mod label;
 mod wish;
 
 use core::ffi::c_char;
@@ -77,12 +80,21 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
     }
     // SAFETY: argc pointers, a null and the environment follow; the program is argument 2.
     let (mode, mut program, envp) = unsafe { (*argv.add(1), argv.add(2), argv.add(argc + 1)) };
-    let wish = Wish::read(mode);
+    // SAFETY: the first two bytes of a string that has at least one and a NUL.
+    let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
+    let mut wish = Wish::read(mode);
     // SAFETY: there is one thread.
     unsafe { REPORT = wish.report };
     close_at_exec(wish.report);
+    if wish.labels.any() {
+        // Before the birth, which it is handed on over, and before anything waits.
+        program = wish.labels.take(program, wish.report + 5, wish.word);
+        if !stay {
+            wish.labels.done();
+        }
+    }
     if let Some(birth) = wish.born {
-        birth.happen();
+        birth.happen(wish.word);
     }
     if wish.waits {
         wait_for_start(wish.report + 1, wish.report + 2);
@@ -92,9 +104,7 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         close_at_exec(wish.report + 4);
         program = hooks::run(program.cast_mut(), wish.report + 3, wish.report + 4);
     }
-    // SAFETY: the first two bytes of a string that has at least one and a NUL.
-    let stay = unsafe { *mode.cast::<[u8; 2]>() } == *b"--";
-    if stay { init(program, envp) } else { become_program(program, envp) }
+    if stay { init(program, envp, &wish.labels) } else { become_program(program, envp) }
 }
 
 /// The program must not have this descriptor: whoever started us waits for its end. (A filter of the
@@ -129,7 +139,7 @@ fn wait_for_start(go: usize, report_to: usize) {
 }
 
 /// Starts the program as a child and stays.
-fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
+fn init(program: *const *const c_char, envp: *const *const c_char, labels: &label::Labels) -> ! {
     const PR_SET_NAME: usize = 15;
     let (all, none) = (u64::MAX, 0u64);
     mask(&all);
@@ -152,6 +162,7 @@ fn init(program: *const *const c_char, envp: *const *const c_char) -> ! {
     if child < 0 {
         report(-child);
     }
+    labels.confine_init();
     // SAFETY: an integer; the child alone reports from here on.
     unsafe { call1(arch::CLOSE, report_pipe()) };
     loop {

@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 
-use crate::born;
+use crate::{born, label::Labels};
 
 /// What the first argument says behind its two bytes.
 pub struct Wish {
@@ -12,8 +12,12 @@ pub struct Wish {
     pub waits: bool,
     /// Hooks precede the program.
     pub hooks: bool,
+    /// Labels precede the program.
+    pub labels: Labels,
     /// The program is born in another pid namespace.
     pub born: Option<born::Birth>,
+    /// What the filter knows.
+    pub word: usize,
 }
 
 impl Wish {
@@ -22,18 +26,25 @@ impl Wish {
         // SAFETY: the mode has two bytes and ends with a NUL, where this stops at the latest.
         let byte = |at: usize| unsafe { mode.cast::<u8>().wrapping_add(at).read_volatile() };
         let (report, mut at) = digits(mode, 2);
-        let mut wish =
-            Self { report: if at == 2 { 3 } else { report }, waits: false, hooks: false, born: None };
+        let mut wish = Self {
+            report: if at == 2 { 3 } else { report },
+            waits: false,
+            hooks: false,
+            labels: Labels::default(),
+            born: None,
+            word: 0,
+        };
         loop {
             match byte(at) {
                 b'w' => wish.waits = true,
                 b'h' => wish.hooks = true,
+                b'a' => wish.labels.apparmor = true,
+                b's' => wish.labels.selinux = true,
                 b'b' => wish.born = Some(born::Birth::default()),
                 b't' => wish.birth(|birth| birth.terminal = true),
                 b'd' => wish.birth(|birth| birth.dies_with_parent = true),
                 b'n' => {
-                    let word = born::take_word(mode.cast::<u8>().cast_mut().wrapping_add(at + 1));
-                    wish.birth(|birth| birth.word = word);
+                    wish.word = born::take_word(mode.cast::<u8>().cast_mut().wrapping_add(at + 1));
                     return wish;
                 }
                 _ => return wish,

@@ -47,6 +47,8 @@ pub(crate) fn build(
             Seccomp::Unconfined => defaults::Seccomp::Unconfined,
             Seccomp::Profile(text) => defaults::Seccomp::Profile(Box::new(profile::parse(text, request)?)),
         },
+        apparmor: request.security.apparmor.clone(),
+        labels: request.security.label.as_ref().map(|label| (label.of_process(), label.of_mounts())),
         host_network: record.network == Network::Host,
         mounts: own_mounts(store, record)?,
         rlimits: request.ulimits.iter().map(rlimit).collect::<Result<_>>()?,

@@ -11,7 +11,9 @@ use crate::exec::ExecOptions;
 /// Puts the process together.
 pub fn process(spec: &Spec, options: &ExecOptions<'_>) -> Result<Process> {
     if let Some(path) = options.process {
-        return load(path);
+        let mut process = load(path)?;
+        inherit_labels(&mut process, spec);
+        return Ok(process);
     }
     let own = spec.process().clone();
     let mut process = own.ok_or_else(|| Error::new(Kind::Invalid, "configuration has no process"))?;
@@ -38,6 +40,19 @@ pub fn process(spec: &Spec, options: &ExecOptions<'_>) -> Result<Process> {
     set_user(&mut process, options)?;
     add_capabilities(&mut process, options.caps);
     Ok(process)
+}
+
+/// A document that names no profile or label does not mean that the program is less confined than the
+/// container (as with runc).
+fn inherit_labels(process: &mut Process, spec: &Spec) {
+    let Some(own) = spec.process() else { return };
+    let missing = |label: &Option<String>| label.as_ref().is_none_or(String::is_empty);
+    if missing(process.apparmor_profile()) {
+        process.set_apparmor_profile(own.apparmor_profile().clone());
+    }
+    if missing(process.selinux_label()) {
+        process.set_selinux_label(own.selinux_label().clone());
+    }
 }
 
 /// Reads a document with a process. Without a user it is the superuser's, as Go's decoder leaves it.
@@ -162,6 +177,20 @@ mod tests {
         let sets = process.capabilities().as_ref().unwrap();
         assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
         assert!(sets.inheritable().is_none());
+    }
+
+    #[test]
+    fn a_document_without_labels_gets_those_of_the_container() {
+        let mut spec = spec();
+        let own = spec.process_mut().as_mut().unwrap();
+        own.set_apparmor_profile(Some("web".into())).set_selinux_label(Some("u:r:t:s0".into()));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, profile) in [("", "web"), (r#", "apparmorProfile": "db""#, "db")] {
+            std::fs::write(file.path(), format!(r#"{{"args": ["id"], "cwd": "/"{text}}}"#)).unwrap();
+            let made = process(&spec, &ExecOptions { process: Some(file.path()), ..options(&[]) }).unwrap();
+            assert_eq!(made.apparmor_profile().as_deref(), Some(profile));
+            assert_eq!(made.selinux_label().as_deref(), Some("u:r:t:s0"));
+        }
     }
 
     #[test]

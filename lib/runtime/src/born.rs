@@ -17,9 +17,8 @@ use rustix::net::{
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
-use crate::plan::{Plan, Step};
+use crate::plan::Plan;
 use crate::process::{Process, StartError};
-use crate::seccomp;
 
 /// What the stub is to do at the birth.
 #[derive(Debug, Clone, Copy)]
@@ -28,29 +27,15 @@ pub struct Birth {
     pub terminal: bool,
     /// The program is killed when we end.
     pub dies_with_caller: bool,
-    /// With it, the program's filter lets pass what the stub has to do.
-    pub word: u64,
 }
 
-impl Birth {
-    /// With a word that was never there before.
-    pub fn new(terminal: bool, dies_with_caller: bool) -> Result<Self> {
-        let mut bytes = [0; 8];
-        rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-            .map_err(|e| Error::io("get random bytes", e))?;
-        // Programs of 32 bits, whose arguments are shorter, cannot say it; nor can one that says 0.
-        Ok(Self { terminal, dies_with_caller, word: u64::from_ne_bytes(bytes) | 1 << 63 })
-    }
-
-    /// Has a filter of the program admit the stub.
-    pub fn admit(&self, steps: &mut [Step]) -> Result<()> {
-        for step in steps {
-            if let Op::Seccomp { filter, .. } = step {
-                seccomp::admit(filter, self.word)?;
-            }
-        }
-        Ok(())
-    }
+/// A word that was never there before, with which a filter lets pass what the stub has to do.
+pub fn word() -> Result<u64> {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .map_err(|e| Error::io("get random bytes", e))?;
+    // Programs of 32 bits, whose arguments are shorter, cannot say it; nor can one that says 0.
+    Ok(u64::from_ne_bytes(bytes) | 1 << 63)
 }
 
 /// Our end of the report socket.

@@ -56,6 +56,10 @@ pub struct Request {
     pub no_new_privileges: bool,
     /// `--security-opt seccomp=...`.
     pub seccomp: Seccomp,
+    /// `--security-opt apparmor=...`: a profile of AppArmor.
+    pub apparmor: Option<String>,
+    /// `--security-opt label=...`: SELinux labels of the program and of what is mounted for it.
+    pub labels: Option<(String, String)>,
     /// The host's network instead of an own one.
     pub host_network: bool,
     /// Binds and other mounts; one on a default mount's place replaces it.
@@ -179,7 +183,9 @@ pub fn process(request: Request, capabilities: &Capabilities) -> Result<Process>
         .set_capabilities(Some(sets))
         .set_rlimits(Some(rlimits(request.rlimits)?))
         .set_no_new_privileges(Some(request.no_new_privileges))
-        .set_oom_score_adj(request.oom_score_adj);
+        .set_oom_score_adj(request.oom_score_adj)
+        .set_apparmor_profile(request.apparmor)
+        .set_selinux_label(request.labels.map(|(process, _)| process));
     Ok(process)
 }
 
@@ -203,6 +209,7 @@ fn linux(request: &Request, capabilities: &Capabilities) -> Result<Linux> {
         .set_resources(Some(resources(request)))
         .set_devices(open.then(host_devices))
         .set_seccomp(filter)
+        .set_mount_label(request.labels.as_ref().map(|(_, mounts)| mounts.clone()))
         .set_sysctl(Some(sysctl(request)))
         .set_masked_paths((!open).then(masked))
         .set_readonly_paths((!open).then(|| paths(&READ_ONLY)));

@@ -7,14 +7,12 @@ use rustix::fs::{Mode, OFlags};
 use types::{Error, Kind, Result};
 
 use crate::Cgroup;
-use crate::born::{Birth, Report};
+use crate::born::{self, Birth, Report};
 use crate::console::Console;
 use crate::launch::listener::hand_over;
 use crate::launch::{self, Listen};
-use crate::plan::{
-    Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, refuse_unsupported_process,
-    schedule, text,
-};
+use crate::plan::labels::Labels;
+use crate::plan::{Draft, Ids, NEWTIME, Plan, Step, enter, identity, is_callers, preserved, schedule, text};
 use crate::process::{Process, StartError};
 
 /// What to run, and in which container.
@@ -143,8 +141,8 @@ fn plan(
     gate: Option<BorrowedFd<'_>>,
 ) -> Result<Plan> {
     let process = launch.process;
-    refuse_unsupported_process(process)?;
-    let mut draft = Draft { preserved: preserved(launch.preserve_fds)?, ..Draft::default() };
+    let (preserved, labels) = (preserved(launch.preserve_fds)?, Labels::of(process)?);
+    let mut draft = Draft { preserved, labels, word: Some(born::word()?), ..Draft::default() };
     let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
     if let Some(gate) = gate {
         draft.gate = gate.as_raw_fd();
@@ -166,13 +164,15 @@ fn plan(
     draft.steps.extend(launch.cgroup.tasks().map(|fd| Step::JoinCgroup(fd.as_raw_fd())));
     draft.steps.extend(then);
     draft.push(Step::NewSession);
+    draft.labels.clone().of_keys(&mut draft)?;
+    draft.labels.clone().open(&mut draft);
     enter_namespaces(launch, pidfd, &mut draft)?;
-    let birth = Birth::new(launch.console.is_some(), launch.dies_with_caller)?;
-    draft.born = Some(birth);
+    draft.born =
+        Some(Birth { terminal: launch.console.is_some(), dies_with_caller: launch.dies_with_caller });
     let ends = identity::Ends { stdio: launch.stdio, terminal: false, report };
     let last = identity::plan(process, launch.seccomp, &ends, &mut draft)?;
     draft.steps.extend(last);
-    birth.admit(&mut draft.steps)?;
+    draft.admit()?;
     let mut plan = Plan::finish(0, draft, process, false)?;
     keep.extend(plan.fds());
     plan.steps.insert(closing, Step::Close(all_but(keep)));

@@ -15,7 +15,7 @@ use types::{Context, Error, Kind, Result};
 use crate::between;
 use crate::cgroup::delegate;
 use crate::console::Console;
-use crate::plan::Plan;
+use crate::plan::{Plan, labels};
 use crate::process::{Process, StartError};
 use crate::{Cgroup, Rootfs};
 
@@ -124,6 +124,9 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
         match &plan.ids {
             Some(ids) => console.give_to_mapped(uid, ids)?,
             None => console.give_to(uid)?,
+        }
+        if let Some(label) = launch.spec.linux().as_ref().and_then(labels::of_mounts) {
+            labels::label_terminal(console.slave(), &label)?;
         }
     }
     let cgroup = launch.cgroup.v2_dir().map(|dir| dir.as_raw_fd());
@@ -293,7 +296,7 @@ impl Plan {
         match errno {
             // A directory that the user has asked for is part of what cannot be invoked.
             _ if matches!(self.steps.get(step), Some(child::Op::Cwd(_))) => 126,
-            _ if self.hook(step).is_some() => 125,
+            _ if self.hook(step).is_some() || self.labels.explain(step, errno).is_some() => 125,
             _ if step < self.steps.len() && !self.is_search(step) => 125,
             libc::ENOENT | libc::ENOTDIR => 127,
             _ => 126,

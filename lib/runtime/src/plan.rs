@@ -10,6 +10,7 @@ mod hooks;
 pub(crate) mod identity;
 mod idmap;
 mod ids;
+pub(crate) mod labels;
 mod mounts;
 mod namespaces;
 mod options;
@@ -25,11 +26,12 @@ use std::ffi::CString;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use child::{Exec, Op, Prepared};
-use oci_spec::runtime::{Linux, LinuxNamespaceType, Spec};
+use oci_spec::runtime::{Linux, LinuxNamespaceType};
 use types::{Error, Kind, Result};
 
-use crate::born::Birth;
+use crate::born::{self, Birth};
 use crate::launch::{Launch, StartGate};
+use crate::seccomp;
 pub(crate) use ids::{Ids, TTY};
 
 /// Strings and lists of a plan are owned by it.
@@ -63,6 +65,8 @@ pub struct Plan {
     pub(crate) listens: bool,
     /// Files of hooks that are run inside.
     pub(crate) hooks: hooks::Files,
+    /// Labels of the program.
+    pub(crate) labels: labels::Labels,
     /// Strings that `exec` and `steps` point to.
     _strings: Vec<CString>,
     /// Descriptors that `steps` name.
@@ -100,8 +104,14 @@ pub(crate) struct Draft {
     pub start_hooks: Vec<String>,
     /// Strings that steps point to.
     pub strings: Vec<CString>,
+    /// Labels of the program.
+    pub labels: labels::Labels,
+    /// The SELinux label of what is mounted.
+    pub mount_label: Option<String>,
     /// The stub has the program born in another pid namespace.
     pub born: Option<Birth>,
+    /// With it, the program's filter lets pass what the stub has to do before the program.
+    pub word: Option<u64>,
 }
 
 impl Draft {
@@ -119,9 +129,14 @@ impl Draft {
         3 + self.preserved
     }
 
+    /// Where the stub finds the directory that labels are written in.
+    pub const fn label_number(&self) -> child::Fd {
+        self.report_number() + 5
+    }
+
     /// The first number behind all those that have a meaning for the stub.
     pub const fn free_number(&self) -> child::Fd {
-        self.report_number() + 5
+        self.label_number() + 1
     }
 
     /// A copy of a descriptor that nothing placed before the exec will replace.
@@ -129,6 +144,17 @@ impl Draft {
         let copy = rustix::io::fcntl_dupfd_cloexec(fd, self.free_number())
             .map_err(|e| Error::io("duplicate descriptor", e))?;
         Ok(self.hold(copy))
+    }
+
+    /// Has a filter of the program admit what the stub does before it.
+    pub fn admit(&mut self) -> Result<()> {
+        let Some(word) = self.word else { return Ok(()) };
+        for step in &mut self.steps {
+            if let Op::Seccomp { filter, .. } = step {
+                seccomp::admit(filter, word, self.labels.any())?;
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a descriptor open until the child has its copy.
@@ -160,13 +186,17 @@ impl Plan {
     pub(crate) fn new(inputs: &Launch<'_>, gate: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<Self> {
         let spec = inputs.spec;
         let linux = spec.linux().as_ref().ok_or_else(|| invalid("configuration has no linux part"))?;
-        refuse_unsupported(spec, linux)?;
+        refuse_unsupported(linux)?;
         hooks::check(spec, inputs)?;
         let process = spec.process().as_ref().ok_or_else(|| invalid("configuration has no process"))?;
         let spaces = namespaces::Namespaces::of(linux)?;
         refuse_to_change_the_host(inputs, linux)?;
         let preserved = preserved(inputs.preserve_fds)?;
-        let mut draft = Draft { preserved, gate: gate.as_raw_fd(), ..Draft::default() };
+        let labels = labels::Labels::of(process)?;
+        let word = if labels.any() { Some(born::word()?) } else { None };
+        let mount_label = labels::of_mounts(linux);
+        let gate_fd = gate.as_raw_fd();
+        let mut draft = Draft { preserved, gate: gate_fd, labels, word, mount_label, ..Draft::default() };
         let (new, mount) = (spaces.new, spaces.mount);
 
         draft.push(Step::CloseOnExec { from: draft.first_of_ours() });
@@ -175,6 +205,7 @@ impl Plan {
         if let Some(score) = process.oom_score_adj() {
             draft.push(Step::OomScore(text(&score.to_string())?));
         }
+        draft.labels.clone().of_keys(&mut draft)?;
         enter::plan(spaces, inputs, gate, process, &mut draft)?;
         draft.push(Step::NewSession);
 
@@ -198,6 +229,7 @@ impl Plan {
         }
         hooks::before_start(spec, &mut draft)?;
         draft.steps.extend(last);
+        draft.admit()?;
         Self::finish(new, draft, process, inputs.init)
     }
 
@@ -230,6 +262,7 @@ impl Plan {
             program: program.name,
             listens: draft.listens,
             hooks: draft.hooks,
+            labels: draft.labels,
             _strings: strings,
             fds: draft.fds,
         })
@@ -280,13 +313,9 @@ fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
 }
 
 /// Names what the configuration asks for and this version does not do, instead of ignoring it.
-fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
-    if let Some(process) = spec.process() {
-        refuse_unsupported_process(process)?;
-    }
+fn refuse_unsupported(linux: &Linux) -> Result<()> {
     let asked: BTreeMap<&str, bool> = [
         ("Intel RDT", linux.intel_rdt().is_some()),
-        ("mount label", linux.mount_label().is_some() && has_selinux()),
         ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
     ]
     .into();
@@ -294,35 +323,6 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
         Some((what, _)) => Err(unsupported(what)),
         None => Ok(()),
     }
-}
-
-/// Without SELinux no file has a label, and one for mounts means nothing (as with crun). Where it is enabled,
-/// the kernel makes this directory.
-fn has_selinux() -> bool {
-    std::path::Path::new("/sys/fs/selinux").is_dir()
-}
-
-/// The same for a process: the first one, or one that is brought in.
-pub(crate) fn refuse_unsupported_process(process: &oci_spec::runtime::Process) -> Result<()> {
-    let named = |label: &Option<String>| label.as_ref().is_some_and(|label| !label.is_empty());
-    if named(process.apparmor_profile()) {
-        return Err(no_label("AppArmor profile", has_apparmor()));
-    }
-    if named(process.selinux_label()) {
-        return Err(no_label("SELinux label", has_selinux()));
-    }
-    Ok(())
-}
-
-fn no_label(what: &str, kernel_has_it: bool) -> Error {
-    if kernel_has_it {
-        return unsupported(what);
-    }
-    Error::new(Kind::Unsupported, format!("{what} is not supported by this kernel"))
-}
-
-fn has_apparmor() -> bool {
-    std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
 }
 
 /// A string for the kernel.

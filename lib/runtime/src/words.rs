@@ -21,6 +21,9 @@ impl Plan {
         if let Some((stage, number, path, seconds)) = self.hook(step) {
             return hooks::explain(stage, number, (&path, seconds), errno, self.hooks.output());
         }
+        if let Some(error) = self.labels.explain(step, errno) {
+            return error;
+        }
         let error = Error::io(self.describe(step), std::io::Error::from_raw_os_error(errno));
         let search = self.is_search(step);
         let op = self.steps.get(step).filter(|_| !search);
@@ -57,6 +60,8 @@ fn describe(step: &Step) -> String {
         Op::NewSession => "start session".into(),
         Op::NotDumpable => "hide process".into(),
         Op::OomScore(value) => format!("set OOM score to {:?}", text(value)),
+        Op::KeyLabel(label) => format!("use SELinux label {:?} for keys", text(label)),
+        Op::Attributes { .. } | Op::PassAttributes(_) => "open the attributes of the process".into(),
         Op::Propagation(_) => "make mounts private".into(),
         Op::AttachRoot { .. } => "mount root file system".into(),
         Op::CopyRoot(path) => format!("copy root file system {:?}", text(path)),

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod container {
+    mod confined;
     mod confinement;
     mod entering;
     mod env;

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod env;
 pub mod error;
 pub mod filter;
+pub mod label;
 pub mod limit;
 pub mod mount;
 pub mod name;

@@ -113,6 +113,10 @@ pub struct Security {
     pub no_new_privileges: bool,
     /// No masked and read-only paths.
     pub systempaths_unconfined: bool,
+    /// A profile of AppArmor.
+    pub apparmor: Option<String>,
+    /// A label of SELinux.
+    pub label: Option<crate::label::Label>,
 }
 
 /// Which system call filter.

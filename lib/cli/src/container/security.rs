@@ -1,7 +1,7 @@
 //! Options about privileges.
 
 use types::request::{Request, Seccomp};
-use types::{Error, Kind, Result};
+use types::{Context, Error, Kind, Result};
 
 use super::{pair, read};
 
@@ -16,7 +16,7 @@ pub(super) struct SecurityArgs {
     /// Give all capabilities and devices, and no system call filter
     #[arg(long, help_heading = "Security")]
     privileged: bool,
-    /// seccomp=FILE|unconfined, no-new-privileges, systempaths=unconfined (can be repeated)
+    /// seccomp=FILE|unconfined, no-new-privileges, apparmor=PROFILE, label=PART:VALUE|disable, systempaths=unconfined (can be repeated)
     #[arg(long, value_name = "OPTION", help_heading = "Security")]
     security_opt: Vec<String>,
     /// Set a kernel parameter of the container's own namespaces (can be repeated)
@@ -53,9 +53,14 @@ fn apply_option(option: &str, request: &mut Request) -> Result<()> {
             security.seccomp = Seccomp::Profile(text);
         }
         ("systempaths", "unconfined") => security.systempaths_unconfined = true,
-        // No SELinux or AppArmor confinement is applied: to ask for none is to ask for what is.
-        ("label", "disable") | ("apparmor", "unconfined") => {}
-        ("label" | "apparmor" | "writable-cgroups" | "mask" | "unmask" | "proc-opts", _) => {
+        ("apparmor", profile) if !profile.is_empty() => security.apparmor = Some(profile.to_owned()),
+        ("label", "disable") => security.label = None,
+        ("label", part) => security
+            .label
+            .get_or_insert_default()
+            .set(part)
+            .with_context(|| format!("bad --security-opt {option:?}"))?,
+        ("writable-cgroups" | "mask" | "unmask" | "proc-opts", _) => {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!("--security-opt {option:?}: not supported yet"),
@@ -63,7 +68,7 @@ fn apply_option(option: &str, request: &mut Request) -> Result<()> {
         }
         _ => {
             return Err(Error::new(Kind::Invalid, format!("bad --security-opt {option:?}"))
-                .hint("seccomp=FILE|unconfined, no-new-privileges or systempaths=unconfined"));
+                .hint("seccomp=FILE|unconfined, no-new-privileges, apparmor=PROFILE, label=PART:VALUE or systempaths=unconfined"));
         }
     }
     Ok(())

@@ -41,11 +41,15 @@ pub fn plan(
                 draft.push(Step::Move { tree, at: target(path, Kind::Dir, Follow::Never)? });
                 Ok(())
             }
-            _ => new("cgroup2", path, plain(options.attributes()), Keep::No, draft),
+            _ => {
+                let mut options = plain(options.attributes());
+                options.label("cgroup2", draft.mount_label.as_deref())?;
+                new("cgroup2", path, options, Keep::No, draft)
+            }
         };
     }
     let names: Vec<_> = inputs.cgroup.dirs().map(|(name, _)| name).collect();
-    let tree = directory(&names, options.attributes())?;
+    let tree = directory(&names, options.attributes(), draft.mount_label.as_deref())?;
     let tree = draft.hold(tree);
     draft.push(Step::Move { tree, at: target(path, Kind::Dir, Follow::Never)? });
     for (name, dir) in inputs.cgroup.dirs() {
@@ -71,10 +75,13 @@ fn cgroup_dir(name: &str, dir: BorrowedFd<'_>, options: &Options) -> Result<Owne
 
 /// Makes a tmpfs with a directory for each hierarchy, mounted nowhere: what is in place already cannot be
 /// made read-only in every case (mount_setattr(2)).
-fn directory(names: &[&str], attr: u64) -> Result<OwnedFd> {
+fn directory(names: &[&str], attr: u64, label: Option<&str>) -> Result<OwnedFd> {
     let failed = |e| Error::io("make directory of cgroups", e);
     let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed)?;
     fsconfig_set_string(&fs, "mode", "755").map_err(failed)?;
+    if let Some(label) = label {
+        fsconfig_set_string(&fs, "context", label).map_err(failed)?;
+    }
     fsconfig_create(&fs).map_err(failed)?;
     let plain = MountAttrFlags::from_bits_retain(u32::try_from(attr & !MountAttr::RDONLY).unwrap_or(0));
     let tree = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, plain).map_err(failed)?;

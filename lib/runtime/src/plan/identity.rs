@@ -32,6 +32,7 @@ pub fn plan(
     let stdio = lifted(ends.stdio, draft)?;
     draft.push(Step::Stdio(stdio));
     draft.push(Step::Report { from: ends.report.as_raw_fd(), to: draft.report_number() });
+    draft.labels.clone().pass(draft);
     if ends.terminal {
         draft.push(Step::ControllingTerminal);
     }

@@ -30,6 +30,7 @@ pub fn plan(
         // Not before: the names on the way to the root may be for the host's root only.
         enter::become_root(draft);
     }
+    draft.labels.clone().open(draft);
     for mount in spec.mounts().iter().flatten() {
         one(mount, linux, inputs, draft)?;
     }
@@ -133,16 +134,20 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         "devpts" => devpts(mount, &path, options, inputs, draft),
         "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
         "tmpfs" if options.copy_up => {
-            let options = options.with_source(mount)?;
+            let options = options.with_source(mount, "tmpfs", draft.mount_label.as_deref())?;
             let tree = copyup::make(inputs.rootfs.fd(), &path, &options)?;
             place(tree, &path, &options, draft)
         }
-        "tmpfs" if path == "dev" => dev(&path, options.with_source(mount)?, linux, draft),
+        "tmpfs" if path == "dev" => {
+            let options = options.with_source(mount, "tmpfs", draft.mount_label.as_deref())?;
+            dev(&path, options, linux, draft)
+        }
         fs => {
             let proc = fs == "proc" && path == "proc";
             draft.own_proc |= proc;
             let keep = if proc { Keep::Proc } else { Keep::No };
-            new(fs, &path, options.with_source(mount)?, keep, draft)
+            let options = options.with_source(mount, fs, draft.mount_label.as_deref())?;
+            new(fs, &path, options, keep, draft)
         }
     }
 }
@@ -200,6 +205,7 @@ pub fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft
         propagation: if options.propagation == libc::MS_PRIVATE { 0 } else { options.propagation },
         params: options.data,
         at: target(path, Kind::Dir, follow(path))?,
+        label: options.label,
         keep,
     }));
     Ok(())
@@ -249,7 +255,8 @@ fn devpts(
                     .data
                     .retain(|param| param.key.as_c_str() != c"gid" || param.value.as_deref() != Some(c"5"));
             }
-            new("devpts", path, options.with_source(mount)?, Keep::No, draft)
+            let options = options.with_source(mount, "devpts", draft.mount_label.as_deref())?;
+            new("devpts", path, options, Keep::No, draft)
         }
     }
 }

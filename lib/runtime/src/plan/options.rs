@@ -1,10 +1,13 @@
 //! Options of a mount, as `mount(8)` and the OCI runtime spec name them.
 
+use std::ffi::CString;
+
 use child::Param;
 use oci_spec::runtime::Mount;
 use sys::mount::MountAttr;
 use types::Result;
 
+use super::labels::MountLabel;
 use super::target::host_path;
 use super::{Owned, text, unsupported};
 
@@ -45,6 +48,8 @@ pub struct Options {
     pub mappings: Option<String>,
     /// What the file system itself understands.
     pub data: Vec<Param<Owned>>,
+    /// What its root is labelled with afterwards.
+    pub label: Option<CString>,
 }
 
 impl Options {
@@ -64,12 +69,25 @@ impl Options {
 
     /// Adds what the file system is made of: a device for some, for the others a name that the list of
     /// mounts shows.
-    pub fn with_source(mut self, mount: &Mount) -> Result<Self> {
+    pub fn with_source(mut self, mount: &Mount, fs: &str, label: Option<&str>) -> Result<Self> {
+        self.label(fs, label)?;
         if let Some(source) = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty()) {
             let value = Some(host_path(source)?);
             self.data.push(Param { key: text("source")?, value });
         }
         Ok(self)
+    }
+
+    /// Labels what is made.
+    pub fn label(&mut self, fs: &str, label: Option<&str>) -> Result<()> {
+        match MountLabel::of(fs, label) {
+            Some(MountLabel::Context(label)) => {
+                self.data.push(Param { key: text("context")?, value: Some(text(&label)?) });
+            }
+            Some(MountLabel::Attribute(label)) => self.label = Some(text(&label)?),
+            None => {}
+        }
+        Ok(())
     }
 
     /// Tells whether the mount is to be read-only.

@@ -33,7 +33,8 @@ pub fn program(process: &Process, init: bool, draft: &Draft) -> Result<Program> 
     let env = process.env().as_deref().unwrap_or_default();
     let mut strings = Vec::with_capacity(args.len() + env.len() + 2);
     let mode = mode(init, draft);
-    let before = [INIT, &mode].into_iter().chain(draft.start_hooks.iter().map(String::as_str));
+    let labels: Vec<_> = draft.labels.arguments().collect();
+    let before = [INIT, &mode].into_iter().chain(labels.iter().chain(&draft.start_hooks).map(String::as_str));
     let argv = pointers(before.chain(args.iter().map(String::as_str)), &mut strings)?;
     let envp = pointers(env.iter().map(String::as_str), &mut strings)?;
     let stub = stub(draft.free_number()).map_err(|e| {
@@ -55,6 +56,7 @@ fn mode(init: bool, draft: &Draft) -> String {
     if !draft.start_hooks.is_empty() {
         mode.push('h');
     }
+    mode += draft.labels.mode();
     if let Some(birth) = &draft.born {
         mode.push('b');
         if birth.terminal {
@@ -63,7 +65,9 @@ fn mode(init: bool, draft: &Draft) -> String {
         if birth.dies_with_caller {
             mode.push('d');
         }
-        mode += &format!("n{:016x}", birth.word);
+    }
+    if let Some(word) = draft.word {
+        mode += &format!("n{word:016x}");
     }
     mode
 }

@@ -290,7 +290,7 @@ fn the_stub_may_what_it_has_to_do_and_nobody_else() {
     const WORD: u64 = 0x8123_4567_89ab_cdef;
     let closed = of_user(LinuxSeccompAction::ScmpActErrno, LinuxSeccompAction::ScmpActAllow, "read");
     let mut program = compile(&closed).unwrap().program;
-    admit(&mut program, WORD).unwrap();
+    admit(&mut program, WORD, false).unwrap();
     let verdict = |name: &str, args| run(&program, ARCH, number(name).unwrap(), args);
     let fork = [0x8011, 0, 0, 0, WORD, 7];
     let terminal = [0, libc::TIOCSCTTY, 0, 0, WORD, 7];
@@ -321,6 +321,14 @@ fn the_stub_may_what_it_has_to_do_and_nobody_else() {
     assert_ne!(verdict("write", with(record, 2, 9)), ALLOW);
     assert_ne!(verdict("unshare", [0, 0, 0, 0, WORD, 0]), ALLOW);
     assert_eq!(verdict("read", [0; 6]), ALLOW, "the rest is the program's");
+    assert_ne!(verdict("openat", [5, 0, 1, 0, WORD, 0]), ALLOW, "without a label");
+
+    let mut program = compile(&closed).unwrap().program;
+    admit(&mut program, WORD, true).unwrap();
+    for name in ["openat", "write", "close"] {
+        let verdict = |word| run(&program, ARCH, number(name).unwrap(), [5, 0, 22, 0, word, 0]);
+        assert_eq!((verdict(WORD), verdict(0) == ALLOW), (ALLOW, false), "{name}");
+    }
 }
 
 /// As libseccomp's users wrote it: several values of one argument are alternatives.

@@ -60,8 +60,8 @@ fn what_cannot_be_done_is_refused_by_name() {
         ("{}", r#"{"personality": {"domain": "LINUX", "flags": ["X"]}}"#, "personality flag \"X\""),
         ("{}", r#"{"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "3-1"}}"#, "memory nodes \"3-1\""),
         ("{}", r#"{"intelRdt": {"closID": "x"}}"#, "Intel RDT"),
-        (r#"{"apparmorProfile": "x"}"#, "{}", "AppArmor profile"),
-        (r#"{"selinuxLabel": "x"}"#, "{}", "SELinux label"),
+        (r#"{"apparmorProfile": "x"}"#, "{}", "AppArmor profile \"x\""),
+        (r#"{"selinuxLabel": "x"}"#, "{}", "SELinux label \"x\""),
         ("{}", r#"{"rootfsPropagation": "sideways"}"#, "\"sideways\""),
         (
             r#"{"rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]}"#,
