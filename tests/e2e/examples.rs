@@ -88,6 +88,8 @@ pages! {
     examples_of_img_ls "img-ls"
     examples_of_img_rm "img-rm"
     examples_of_img_tag "img-tag"
+    examples_of_img_save "img-save"
+    examples_of_img_load "img-load"
     examples_of_img_digest "img-digest"
     examples_of_img_path "img-path"
     examples_of_img_history "img-history"

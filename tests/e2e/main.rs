@@ -11,6 +11,7 @@ macro_rules! needs {
     };
 }
 
+mod archives;
 mod bad_input;
 mod crash;
 mod cve_exec;

@@ -34,21 +34,15 @@ pub(crate) fn install<'a>(
     let failed = AtomicBool::new(false);
     let cancelled = || failed.load(Ordering::Relaxed) || options.cancel.load(Ordering::Relaxed);
     let mut blobs = Vec::new();
-    for (descriptor, content) in &chosen.blobs {
-        blobs.extend(store.put_blob(descriptor, content)?);
-    }
-    let config = &chosen.manifest.config;
-    let (diff_ids, platform, fetched) = read_config(source, config, &cancelled)?;
-    blobs.extend(fetched);
-    if options.platform.rank(&platform).is_none() && !platform.arch.is_empty() {
-        return Err(no_match(options.platform, &platform.to_string()));
-    }
-    if diff_ids.len() != chosen.manifest.layers.len() {
-        return Err(Error::new(
-            Kind::Invalid,
-            format!("it has {} layers and {} layer digests", chosen.manifest.layers.len(), diff_ids.len()),
-        ));
-    }
+    let (diff_ids, platform) = match prepare(store, source, chosen, options, &cancelled, &mut blobs) {
+        Ok(prepared) => prepared,
+        Err(e) => {
+            if leftovers == Leftovers::Discard {
+                blobs.into_iter().for_each(Verified::discard);
+            }
+            return Err(e);
+        }
+    };
     let work = Work::new(store, &chosen.manifest.layers, &diff_ids, options);
     let outcome = work.run(source, options, &failed, &cancelled);
     let (more, layers) = work.into_results();
@@ -65,6 +59,31 @@ pub(crate) fn install<'a>(
     let mut image = chosen.image.clone();
     image.platform.get_or_insert_with(|| index_platform(&platform));
     store.commit_image(&image, blobs, layers)
+}
+
+/// Brings what describes the image, and checks that its parts fit together.
+fn prepare<'a>(
+    store: &'a Store,
+    source: &dyn Blobs<'a>,
+    chosen: &Chosen,
+    options: &PullOptions<'_>,
+    cancelled: &Cancelled<'_>,
+    blobs: &mut Vec<Verified<'a>>,
+) -> Result<(Vec<Digest>, Platform)> {
+    for (descriptor, content) in &chosen.blobs {
+        blobs.extend(store.put_blob(descriptor, content)?);
+    }
+    let (diff_ids, platform, fetched) = read_config(source, &chosen.manifest.config, cancelled)?;
+    blobs.extend(fetched);
+    if options.platform.rank(&platform).is_none() && !platform.arch.is_empty() {
+        return Err(no_match(options.platform, &platform.to_string()));
+    }
+    let layers = chosen.manifest.layers.len();
+    if diff_ids.len() != layers {
+        let why = format!("it has {layers} layers and {} layer digests", diff_ids.len());
+        return Err(Error::new(Kind::Invalid, why));
+    }
+    Ok((diff_ids, platform))
 }
 
 /// Whether an error comes from a full disk (or quota).

@@ -7,10 +7,12 @@ mod download;
 mod history;
 mod inspect;
 mod install;
+mod load;
 mod progress;
 mod pull;
 mod remote;
 mod resolve;
+mod save;
 mod sources;
 mod stream;
 mod work;
@@ -20,18 +22,25 @@ mod fake_registry;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
+mod load_tests;
+#[cfg(test)]
 mod origin_tests;
 
 pub use history::history;
 pub use inspect::{configuration, document, find, inspect};
+pub use load::{LoadOptions, Told, load_archive, load_dir};
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
 pub use remote::{Remote, remote, remote_digest, remote_document};
+pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
 pub use sources::settings;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings};
 
 use sha2::Digest as _;
+
+/// In archives of ours: the index that an image came out of.
+pub(crate) const FROM_INDEX: &str = store::FROM_INDEX;
 
 /// The digest of bytes in memory.
 pub(crate) fn digest_of(content: &[u8]) -> types::digest::Digest {

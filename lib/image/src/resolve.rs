@@ -55,8 +55,13 @@ pub(crate) fn resolve(
     let descriptor = Descriptor { media_type, digest: top.digest, size };
     let chosen = match document {
         Document::Manifest(manifest) => {
-            let image =
-                NewImage { name: name.clone(), manifest: descriptor.clone(), index: None, platform: None };
+            let image = NewImage {
+                name: name.clone(),
+                manifest: descriptor.clone(),
+                index: None,
+                platform: None,
+                takes_name: true,
+            };
             Chosen { image, manifest, blobs: vec![(descriptor, top.content)] }
         }
         Document::Index(index) => {
@@ -72,6 +77,7 @@ pub(crate) fn resolve(
                 manifest: chosen.clone(),
                 index: Some(descriptor.digest),
                 platform: entry.platform.clone(),
+                takes_name: true,
             };
             Chosen { image, manifest, blobs: vec![(descriptor, top.content), (chosen, content)] }
         }

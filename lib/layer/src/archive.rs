@@ -344,5 +344,5 @@ fn damaged(why: &'static str) -> Error {
 }
 
 fn broken(e: std::io::Error) -> Error {
-    Error::because(Kind::Corrupt, "decompress the layer", e)
+    Error::because(Kind::Corrupt, "read the archive", e)
 }

@@ -21,7 +21,7 @@ impl<R: Read> Decoder<R> {
     /// `Unsupported` for compressions that no image may use.
     pub(crate) fn new(source: R) -> Result<Self> {
         let mut source = BufReader::with_capacity(INPUT, source);
-        let magic = source.fill_buf().context("read the layer")?;
+        let magic = source.fill_buf().context("read it")?;
         match magic {
             [0x1f, 0x8b, ..] => Ok(Self::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(source)))),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
@@ -48,5 +48,5 @@ impl<R: Read> Read for Decoder<R> {
 }
 
 fn unsupported(name: &str) -> Error {
-    Error::new(Kind::Unsupported, format!("the layer is compressed by {name}; gzip and zstd are supported"))
+    Error::new(Kind::Unsupported, format!("it is compressed by {name}; gzip and zstd are supported"))
 }

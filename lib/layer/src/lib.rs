@@ -9,6 +9,7 @@
 
 mod archive;
 mod decode;
+mod members;
 mod name;
 mod pax;
 mod pipe;
@@ -23,4 +24,5 @@ mod testing;
 #[cfg(test)]
 mod unpack_tests;
 
+pub use members::{Member, MemberKind, Members, inflate};
 pub use unpack::{Unpacked, unpack};

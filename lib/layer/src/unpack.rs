@@ -21,6 +21,11 @@ const MAX_RATIO: u64 = 2000;
 /// A small layer may grow to this, whatever the ratio.
 const MIN_LIMIT: u64 = 1 << 30;
 
+/// How large so many compressed bytes may become.
+pub(crate) fn limit_of(compressed: u64) -> u64 {
+    compressed.saturating_mul(MAX_RATIO).max(MIN_LIMIT)
+}
+
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpacked {
@@ -40,7 +45,7 @@ pub struct Unpacked {
 pub fn unpack(source: impl Read, compressed: u64, root: BorrowedFd<'_>) -> Result<Unpacked> {
     let mut decoder = Decoder::new(source)?;
     let (writer, reader) = pipe::pipe();
-    let limit = compressed.saturating_mul(MAX_RATIO).max(MIN_LIMIT);
+    let limit = limit_of(compressed);
     std::thread::scope(|scope| {
         let files = scope.spawn(move || -> Result<(u64, u64)> {
             sys::umask::clear_for_this_thread()?;

@@ -240,7 +240,12 @@ impl Write for Partial<'_> {
     }
 }
 
-impl Verified<'_> {
+impl<'s> Verified<'s> {
+    /// Content whose digest was found while it was written.
+    pub(crate) const fn new(store: &'s Store, place: Place, digest: Digest) -> Self {
+        Self { store, place, digest }
+    }
+
     /// The content's digest.
     #[must_use]
     pub const fn digest(&self) -> Digest {

@@ -56,6 +56,7 @@ fn add(store: &Store, name: &str, salt: &str, layers: &[&str], indexed: bool) ->
         manifest: descriptor(OCI_MANIFEST, manifest.as_bytes()),
         index: indexed.then(|| digest(index.as_bytes())),
         platform: None,
+        takes_name: true,
     };
     assert!(matches!(store.commit_image(&image, verified, sealed), Ok(Commit::Done(_))));
     image

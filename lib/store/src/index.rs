@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use types::digest::Digest;
 use types::oci::{Descriptor, IndexEntry, IndexPlatform, OCI_INDEX};
 use types::reference::ImageRef;
-use types::{Context, Result};
+use types::{Context, Error, Kind, Result};
 
 use crate::blob::Verified;
 use crate::images::Entry;
@@ -52,6 +52,8 @@ pub struct NewImage {
     pub index: Option<Digest>,
     /// What it runs on, for other readers of the layout.
     pub platform: Option<IndexPlatform>,
+    /// Whether it takes its name from the image that has it; otherwise that is a `Conflict`.
+    pub takes_name: bool,
 }
 
 /// What became of a commit.
@@ -92,11 +94,20 @@ impl Store {
             return Ok(Commit::Vanished);
         }
         let mut index = self.index()?;
+        check_holder(&index.manifests, image)?;
         let changed = set_name(&mut index.manifests, image);
         if changed {
             self.write_index(&index)?;
         }
         Ok(Commit::Done(changed))
+    }
+
+    /// Whether an image may have its name, as things are.
+    ///
+    /// # Errors
+    /// `Conflict` if another one has it, and this one does not take it.
+    pub fn may_take_name(&self, image: &NewImage) -> Result<()> {
+        check_holder(&self.index()?.manifests, image)
     }
 
     /// Gives finished content its names although the image is not complete: the next pull of it,
@@ -145,6 +156,17 @@ impl Store {
         }
         let layers = self.diff_ids(&manifest)?;
         Ok(layers.iter().all(|l| self.has_layer(l)))
+    }
+}
+
+fn check_holder(entries: &[IndexEntry], image: &NewImage) -> Result<()> {
+    let holder = entries.iter().filter_map(Entry::of).find(|e| e.name == image.name);
+    match holder {
+        Some(other) if !image.takes_name && other.manifest != image.manifest.digest => {
+            Err(Error::new(Kind::Conflict, "another image has this name")
+                .hint("--replace takes it from that one, --tag gives this one another"))
+        }
+        _ => Ok(()),
     }
 }
 

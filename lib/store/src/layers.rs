@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// A new directory in `tmp` that is locked by us.
-    fn locked_tmp(&self) -> Result<(Place, LockedDir)> {
+    pub(crate) fn locked_tmp(&self) -> Result<(Place, LockedDir)> {
         loop {
             let place = layout::tmp_layer(&crate::fs::random_name());
             self.make_dir(&place)?;

@@ -233,7 +233,7 @@ pub(crate) mod annotation {
     /// The full name of an image: `docker.io/library/httpd:latest`.
     pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// The digest of the index that the manifest was chosen from.
-    pub(crate) const INDEX: &str = "dev.longshore.image.index";
+    pub const INDEX: &str = "dev.longshore.image.index";
 }
 
 /// `networks`: one record a network; locked while one is set up.

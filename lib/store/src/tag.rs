@@ -33,6 +33,7 @@ impl Store {
             manifest: entry.descriptor.clone(),
             index: found.index,
             platform: entry.platform.clone(),
+            takes_name: true,
         };
         let changed = set_name(&mut index.manifests, &image);
         if changed {

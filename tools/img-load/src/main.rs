@@ -1,0 +1,73 @@
+//! img-load - load images from an archive.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write, stdin, stdout};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use image::{LoadOptions, PullOptions, Pulled, Silent};
+use types::platform::Platform;
+use types::reference::ImageRef;
+use types::{Error, Kind};
+
+/// Load images from an archive
+///
+/// Reads what img-save, docker save, podman save and skopeo write. Prints one line NAME@DIGEST for each image.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    store: cli::StoreArgs,
+    /// Read this archive, or this directory with an OCI image layout, instead of stdin
+    #[arg(short, long, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Name the one image in it so
+    #[arg(short, long, value_name = "NAME")]
+    tag: Option<ImageRef>,
+    /// Take names from the images that have them
+    #[arg(long)]
+    replace: bool,
+    /// Load the image for this platform, such as linux/arm64 (default: $DOCKER_DEFAULT_PLATFORM, this machine's)
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<Platform>,
+    /// Accepted and ignored: no progress is shown
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+fn main() -> std::process::ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<cli::Exit> {
+    let interrupt = cli::Interrupt::watch()?; // before any thread
+    let Args { store, input, tag, replace, platform, quiet: _ } = args;
+    let store = store.open()?;
+    let platform = platform.map_or_else(cli::default_platform, Ok)?;
+    let (progress, cancel) = (&Silent, interrupt.flag());
+    let pull = PullOptions { platform: &platform, downloads: 1, unpackers: 2, progress, cancel };
+    let options = LoadOptions { pull, name: tag, replace };
+    let mut exit = cli::Exit::Ok;
+    let mut told = |name: &str, outcome: types::Result<Pulled>| match outcome {
+        Ok(loaded) => drop(writeln!(stdout(), "{}", loaded.pinned)),
+        Err(e) => {
+            cli::report(&e.within(format!("load {name:?}")).into());
+            exit = cli::Exit::Failed;
+        }
+    };
+    match &input {
+        Some(dir) if dir.is_dir() => {
+            image::load_dir(&store, dir, &options, &mut told).with_context(|| format!("load {dir:?}"))?;
+        }
+        Some(path) => {
+            let file = File::open(path).with_context(|| format!("open {path:?}"))?;
+            image::load_archive(&store, file, &options, &mut told)
+                .with_context(|| format!("load {path:?}"))?;
+        }
+        None if stdin().is_terminal() => {
+            return Err(Error::new(Kind::Invalid, "stdin is a terminal").hint("name a file in -i").into());
+        }
+        None => image::load_archive(&store, stdin().lock(), &options, &mut told)?,
+    }
+    Ok(interrupt.exit(exit))
+}
