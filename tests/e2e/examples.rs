@@ -2,14 +2,17 @@
 //!
 //! The world of an example: a registry; the images httpd and busybox; a container `web` (Apache, running,
 //! label job=test), one `job` and one `old` (both ended well); a volume `data`; a directory with `site`,
-//! `file` and `images.txt`. What an example makes itself is not there before, and what it takes away is
-//! there and not in use. A block must end with 0 unless
+//! `file`, `images.txt` and `password`; at 127.0.0.1:5001 an empty registry, where the page is about one.
+//! What an example makes itself is not there before, and what it takes away is there and not in use. A block
+//! must end with 0 unless
 //! [`STATUS`] says otherwise, and whatever it does must be cleared up as ever.
 
 use std::time::Duration;
 
 use tests::Env;
 use tests::man::Page;
+
+use crate::push::Writable;
 
 /// Examples, by their beginnings, that end with another status than 0.
 const STATUS: &[(&str, i32)] = &[
@@ -25,6 +28,11 @@ fn world(example: &str) -> Env {
     env.write("site/index.html", "site\n");
     env.write("file", "file\n");
     env.write("images.txt", "busybox\nhttpd\n");
+    env.write("password", "secret\n");
+    if example.contains("config.json") {
+        let logins = r#"{"auths":{"registry.example":{"auth":"dTpw"}}}"#;
+        env.sh(&format!("mkdir -p ~/.docker; echo '{logins}' >~/.docker/config.json")).run().ok();
+    }
     let publish = if example.contains("net-forward --rm web") { "-p 8080:80" } else { "" };
     let web = format!("ctr-run -d --name web -l job=test {publish} httpd");
     for (name, make) in [
@@ -50,6 +58,8 @@ fn run_the_examples_of(tool: &str) {
     for lines in examples {
         let example = lines.join("\n");
         let env = world(&example);
+        let login = tool == "reg-login";
+        let _registry = (login || tool == "img-push").then(|| Writable::start(&env, login));
         if example.contains(" -it ") {
             let mut terminal = env.sh(&example).on_a_terminal();
             std::thread::sleep(Duration::from_millis(500));
@@ -89,6 +99,9 @@ pages! {
     examples_of_img_rm "img-rm"
     examples_of_img_tag "img-tag"
     examples_of_img_save "img-save"
+    examples_of_img_push "img-push"
+    examples_of_reg_login "reg-login"
+    examples_of_reg_logout "reg-logout"
     examples_of_img_load "img-load"
     examples_of_img_digest "img-digest"
     examples_of_img_path "img-path"

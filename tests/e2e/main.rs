@@ -38,6 +38,7 @@ mod oci_hooks;
 mod pipes;
 mod probe;
 mod pull;
+mod push;
 mod records;
 mod recycled;
 mod run;

@@ -20,6 +20,7 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "--checkpoint-dir",
     "--chrootdirs",
     "--color",
+    "--compression",
     "--condition",
     "--conmon-pidfile",
     "--cpu-count",

@@ -78,6 +78,11 @@ fn drop_ins(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The file that a login is written to: the one that is read, or Docker's.
+pub(crate) fn own_login_file() -> Option<PathBuf> {
+    find_login_files().pop()
+}
+
 fn find_login_files() -> Vec<PathBuf> {
     if let Some(only) = var("REGISTRY_AUTH_FILE") {
         return vec![only];
@@ -90,7 +95,7 @@ fn find_login_files() -> Vec<PathBuf> {
     [runtime, docker].into_iter().flatten().collect()
 }
 
-fn read(file: &Path) -> anyhow::Result<Option<String>> {
+pub(crate) fn read(file: &Path) -> anyhow::Result<Option<String>> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(Some(text)),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -10,6 +10,7 @@ mod install;
 mod load;
 mod progress;
 mod pull;
+mod push;
 mod remote;
 mod resolve;
 mod save;
@@ -31,11 +32,12 @@ pub use inspect::{configuration, document, find, inspect};
 pub use load::{LoadOptions, Told, load_archive, load_dir};
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
+pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
 pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
 pub use sources::settings;
 // What a tool needs to say where images come from.
-pub use registry::{Client, Credentials, Registries, Settings};
+pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};
 
 use sha2::Digest as _;
 

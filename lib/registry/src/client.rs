@@ -10,7 +10,7 @@ use types::{Context, Error, Kind, Result};
 
 use crate::config::{Endpoint, Registries};
 use crate::credentials::Credentials;
-use crate::http::{Get, Http, Patience};
+use crate::http::{Ask, Http, Patience};
 use crate::origin;
 use crate::repository::Repository;
 
@@ -97,7 +97,7 @@ impl Client {
 
     fn probe(&self, base: &Url, insecure: bool) -> Result<()> {
         let url = base.join("v2/").map_err(|e| Error::because(Kind::Invalid, "make an address", e))?;
-        self.http.once_ok(&Get { url, accept: "*/*", from: 0, authorization: None, insecure })
+        self.http.once_ok(&Ask::get(url, insecure))
     }
 }
 

@@ -6,10 +6,16 @@ use base64::Engine as _;
 use serde::Deserialize;
 use types::{Context, Error, Kind, Result};
 
+use crate::helper::Helper;
+
 /// Credentials by registry. What is secret is never printed.
 #[derive(Clone, Default)]
 pub struct Credentials {
     by_host: BTreeMap<String, Login>,
+    /// Programs that keep logins, by host.
+    helpers: BTreeMap<String, String>,
+    /// The one for all hosts.
+    store: Option<String>,
 }
 
 /// A name and a password, or a token instead of both.
@@ -30,9 +36,14 @@ impl std::fmt::Debug for Credentials {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct File {
     #[serde(default)]
     auths: BTreeMap<String, Auth>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(default)]
+    creds_store: String,
 }
 
 #[derive(Deserialize)]
@@ -60,18 +71,47 @@ impl Credentials {
             let Some(login) = auth.login().with_context(|| format!("read {name:?}"))? else { continue };
             self.by_host.entry(canonical(&key)).or_insert(login);
         }
+        for (key, helper) in file.cred_helpers {
+            self.helpers.entry(canonical(&key)).or_insert(helper);
+        }
+        if self.store.is_none() && !file.creds_store.is_empty() {
+            self.store = Some(file.creds_store);
+        }
         Ok(())
     }
 
-    /// The login for a repository: that of the longest prefix of `HOST/PATH`, or of the host.
-    pub(crate) fn find(&self, host: &str, path: &str) -> Option<&Login> {
+    /// One login, for all registries that are asked.
+    pub(crate) fn one(host: &str, user: &str, password: &str) -> Self {
+        let login = Login::Basic { user: user.to_owned(), password: password.to_owned() };
+        Self { by_host: BTreeMap::from([(canonical(host), login)]), ..Self::default() }
+    }
+
+    /// The program that keeps the login of a registry, if one does.
+    #[must_use]
+    pub fn helper(&self, host: &str) -> Option<Helper> {
+        let name = self.helpers.get(&canonical(host)).or(self.store.as_ref())?;
+        Some(Helper::new(name))
+    }
+
+    /// The login for a repository: what a helper has for the host, otherwise that of the longest prefix
+    /// of `HOST/PATH`, or of the host.
+    ///
+    /// # Errors
+    /// `Denied` if a helper fails.
+    pub(crate) fn find(&self, host: &str, path: &str) -> Result<Option<Login>> {
+        if let Some(helper) = self.helper(host)
+            && let Some(login) = helper.get(&server_key(host))?
+        {
+            return Ok(Some(login));
+        }
         let host = canonical(host);
         let mut key = format!("{host}/{path}");
         loop {
             if let Some(login) = self.by_host.get(&key) {
-                return Some(login);
+                return Ok(Some(login.clone()));
             }
-            key.truncate(key.rfind('/')?);
+            let Some(end) = key.rfind('/') else { return Ok(None) };
+            key.truncate(end);
         }
     }
 }
@@ -106,8 +146,17 @@ impl Login {
     }
 }
 
+/// How `docker login` names a registry in its file, and to helpers.
+#[must_use]
+pub fn server_key(host: &str) -> String {
+    match canonical(host).as_str() {
+        "docker.io" => "https://index.docker.io/v1/".to_owned(),
+        host => host.to_owned(),
+    }
+}
+
 /// `https://index.docker.io/v1/` is how `docker login` has always spelled Docker Hub.
-fn canonical(key: &str) -> String {
+pub(crate) fn canonical(key: &str) -> String {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     let key = key.trim_end_matches('/');
     let (host, path) = key.split_once('/').map_or((key, ""), |(h, p)| (h, p));
@@ -135,17 +184,18 @@ mod tests {
                     "r.example:5000/team": {"auth": "dDpwOnA="},
                     "t.example": {"identitytoken": "x"},
                     "empty.example": {}
-                }, "credsStore": "secretservice"}"#,
+                }}"#,
             )
             .expect("parse");
-        let basic = |host: &str, path: &str| creds.find(host, path).and_then(Login::basic);
+        let basic =
+            |host: &str, path: &str| creds.find(host, path).expect("find").as_ref().and_then(Login::basic);
         assert_eq!(basic("registry-1.docker.io", "library/httpd").as_deref(), Some("Basic YTpi"));
         assert_eq!(basic("r.example:5000", "other/x").as_deref(), Some("Basic dTpw"));
         assert_eq!(basic("r.example:5000", "team/x").as_deref(), Some("Basic dDpwOnA="));
         assert_eq!(basic("r.example", "x"), None, "another port is another registry");
         assert_eq!(basic("evil.r.example:5000", "x"), None);
         assert_eq!(basic("empty.example", "x"), None);
-        assert!(creds.find("t.example", "x").is_some());
+        assert!(creds.find("t.example", "x").expect("find").is_some());
         assert!(!format!("{creds:?}").contains("dDpwOnA"));
     }
 

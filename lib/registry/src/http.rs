@@ -5,9 +5,11 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::blocking::{Client, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION, RANGE, RETRY_AFTER};
-use reqwest::{StatusCode, Url};
+use reqwest::blocking::{Body, Client, Response};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE, RETRY_AFTER,
+};
+use reqwest::{Method, StatusCode, Url};
 use types::{Context, Error, Kind, Result};
 
 use crate::origin;
@@ -21,6 +23,9 @@ const MAX_WAIT: Duration = Duration::from_secs(20);
 /// For names, routes and TLS; a host that does not answer is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes a second below which an upload is given up.
+const SLOWEST: u64 = 32 << 10;
+
 /// How patient requests are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
@@ -32,16 +37,50 @@ pub(crate) struct Patience {
     pub(crate) backoff: Duration,
 }
 
+/// What is sent with a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Content<'a> {
+    pub(crate) media_type: &'a str,
+    /// Where in a blob it belongs: its first and its last byte.
+    pub(crate) range: Option<(u64, u64)>,
+    pub(crate) size: u64,
+    /// Opens it, each time that it is sent.
+    pub(crate) open: &'a dyn Fn() -> Result<Body>,
+}
+
+impl std::fmt::Debug for Content<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Content").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
 /// What is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Get<'a> {
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
     pub(crate) url: Url,
+    pub(crate) content: Option<Content<'a>>,
     pub(crate) accept: &'a str,
     /// The first byte that is wanted.
     pub(crate) from: u64,
     pub(crate) authorization: Option<&'a str>,
     /// Accept certificates of unknown origin.
     pub(crate) insecure: bool,
+}
+
+impl Ask<'_> {
+    /// A request for what is at an address.
+    pub(crate) const fn get(url: Url, insecure: bool) -> Self {
+        Self {
+            method: Method::GET,
+            url,
+            content: None,
+            accept: "*/*",
+            from: 0,
+            authorization: None,
+            insecure,
+        }
+    }
 }
 
 /// Makes requests.
@@ -92,10 +131,12 @@ impl Http {
 
     /// Makes a request, follows redirects, and makes it again while the server says "later".
     /// Returns any other answer, also 401 and 404.
-    pub(crate) fn get(&self, get: &Get<'_>) -> Result<Response> {
+    pub(crate) fn send(&self, ask: &Ask<'_>) -> Result<Response> {
         let mut attempt = 0;
+        // What carries content is begun anew by its sender: half of it may have arrived.
+        let retries = if ask.content.is_some() { 0 } else { self.patience.retries };
         loop {
-            let outcome = self.follow(get);
+            let outcome = self.follow(ask);
             let wait = match &outcome {
                 Ok(response) if says_later(response.status()) => {
                     retry_after(response.headers()).unwrap_or_else(|| self.pause(attempt))
@@ -103,7 +144,7 @@ impl Http {
                 Err(e) if e.kind() == Kind::TryLater => self.pause(attempt),
                 _ => return outcome,
             };
-            if attempt >= self.patience.retries || wait > MAX_WAIT {
+            if attempt >= retries || wait > MAX_WAIT {
                 return outcome;
             }
             attempt += 1;
@@ -112,22 +153,29 @@ impl Http {
     }
 
     /// Whether a server answers at all, whatever it says.
-    pub(crate) fn once_ok(&self, get: &Get<'_>) -> Result<()> {
-        self.once(get, &get.url, None).map(drop)
+    pub(crate) fn once_ok(&self, ask: &Ask<'_>) -> Result<()> {
+        self.once(ask, &ask.url, None).map(drop)
     }
 
     fn pause(&self, attempt: u32) -> Duration {
         self.patience.backoff.saturating_mul(1 << attempt.min(10)).min(MAX_WAIT)
     }
 
-    fn follow(&self, get: &Get<'_>) -> Result<Response> {
-        let mut url = get.url.clone();
+    /// The longest wait for the answer to so much content, on a line that is slow but alive.
+    fn time_for(&self, size: u64) -> Duration {
+        self.patience.stall.saturating_add(Duration::from_secs(size / SLOWEST))
+    }
+
+    fn follow(&self, ask: &Ask<'_>) -> Result<Response> {
+        let mut url = ask.url.clone();
         let mut hops = 0;
         loop {
             // Credentials are bound to the origin that was asked; a redirect takes none along.
-            let authorization = get.authorization.filter(|_| origin::same(&url, &get.url));
-            let response = self.once(get, &url, authorization)?;
-            let Some(location) = redirect_of(&response) else { return Ok(response) };
+            let authorization = ask.authorization.filter(|_| origin::same(&url, &ask.url));
+            let response = self.once(ask, &url, authorization)?;
+            // What changes something is meant for the one that was asked.
+            let read = matches!(ask.method, Method::GET | Method::HEAD);
+            let Some(location) = redirect_of(&response).filter(|_| read) else { return Ok(response) };
             let next = location
                 .to_str()
                 .ok()
@@ -138,18 +186,18 @@ impl Http {
             if hops > MAX_REDIRECTS {
                 return Err(Error::new(
                     Kind::Invalid,
-                    format!("{} redirects more than {MAX_REDIRECTS} times", get.url),
+                    format!("{} redirects more than {MAX_REDIRECTS} times", ask.url),
                 ));
             }
             url = next;
         }
     }
 
-    fn once(&self, get: &Get<'_>, url: &Url, authorization: Option<&str>) -> Result<Response> {
-        let client = self.client(Manner { insecure: get.insecure, direct: origin::is_near(url) })?;
-        let mut request = client.get(url.clone()).header(ACCEPT, get.accept);
-        if get.from > 0 {
-            request = request.header(RANGE, format!("bytes={}-", get.from));
+    fn once(&self, ask: &Ask<'_>, url: &Url, authorization: Option<&str>) -> Result<Response> {
+        let client = self.client(Manner { insecure: ask.insecure, direct: origin::is_near(url) })?;
+        let mut request = client.request(ask.method.clone(), url.clone()).header(ACCEPT, ask.accept);
+        if ask.from > 0 {
+            request = request.header(RANGE, format!("bytes={}-", ask.from));
         }
         if let Some(secret) = authorization {
             let mut value = HeaderValue::from_str(secret)
@@ -157,7 +205,14 @@ impl Http {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        request.send().map_err(|e| describe(&e)).with_context(|| format!("GET {}", shown(url)))
+        if let Some(content) = ask.content {
+            request = request.header(CONTENT_TYPE, content.media_type).timeout(self.time_for(content.size));
+            if let Some((first, last)) = content.range {
+                request = request.header(CONTENT_RANGE, format!("{first}-{last}"));
+            }
+            request = request.body((content.open)()?);
+        }
+        request.send().map_err(|e| describe(&e)).with_context(|| format!("{} {}", ask.method, shown(url)))
     }
 }
 
@@ -189,6 +244,11 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Turns an answer that is not the wanted one into words.
 pub(crate) fn refusal(response: Response) -> Error {
+    refusal_of(&Method::GET, response)
+}
+
+/// The same for another method.
+pub(crate) fn refusal_of(method: &Method, response: Response) -> Error {
     let status = response.status();
     let later = retry_after(response.headers());
     let url = shown(response.url());
@@ -199,7 +259,7 @@ pub(crate) fn refusal(response: Response) -> Error {
         _ => Kind::Io,
     };
     let reason = status.canonical_reason().unwrap_or("unknown status");
-    let mut text = format!("GET {url}: {} {reason}", status.as_u16());
+    let mut text = format!("{method} {url}: {} {reason}", status.as_u16());
     if let Some(message) = message_of(response) {
         text.push_str(": ");
         text.push_str(&message);

@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
+use reqwest::{StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 use types::digest::Digest;
 use types::oci::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, MAX_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -14,8 +14,8 @@ use types::{Context, Error, Kind, Result};
 
 use crate::client::Client;
 use crate::config::Endpoint;
-use crate::http::{self, Get};
-use crate::{challenge, token};
+use crate::http::{self, Ask};
+use crate::{challenge, origin, token};
 
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 const SCHEMA_1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
@@ -176,20 +176,29 @@ impl<'c> Repository<'c> {
         Err(last.within("fetch it").hint(format!("before that: {}", said.join("; "))))
     }
 
-    /// Asks one place, with a login if it wants one.
     fn get(&self, endpoint: &Endpoint, what: &str, accept: &str, from: u64) -> Result<Response> {
-        let base = self.client.base(endpoint)?;
-        let url = base
+        let url = self.url(endpoint, what)?;
+        self.ask(endpoint, &Ask { accept, from, ..Ask::get(url, endpoint.insecure) })
+    }
+
+    /// The address of something in this repository.
+    pub(crate) fn url(&self, endpoint: &Endpoint, what: &str) -> Result<Url> {
+        self.client
+            .base(endpoint)?
             .join(&format!("v2/{}/{what}", endpoint.path))
-            .map_err(|e| Error::because(Kind::Invalid, "make an address", e))?;
+            .map_err(|e| Error::because(Kind::Invalid, "make an address", e))
+    }
+
+    /// Asks one place, with a login if it wants one. A token that has ended is renewed once.
+    pub(crate) fn ask(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Response> {
+        let base = self.client.base(endpoint)?;
         let key = (base.to_string(), endpoint.path.clone());
-        let known = self.client.tokens.lock().ok().and_then(|t| t.get(&key).cloned());
-        let insecure = endpoint.insecure;
-        let ask = |authorization: Option<&str>| {
-            self.client.http.get(&Get { url: url.clone(), accept, from, authorization, insecure })
-        };
-        let response = ask(known.as_deref())?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // Another host than the registry's has no business with its credentials.
+        let own = origin::same(&base, &ask.url);
+        let known = self.client.tokens.lock().ok().and_then(|t| t.get(&key).cloned()).filter(|_| own);
+        let send = |authorization: Option<&str>| self.client.http.send(&Ask { authorization, ..ask.clone() });
+        let response = send(known.as_deref())?;
+        if response.status() != StatusCode::UNAUTHORIZED || !own {
             return Ok(response);
         }
         let asked = response.headers().get_all(WWW_AUTHENTICATE);
@@ -198,18 +207,33 @@ impl<'c> Repository<'c> {
         };
         let fresh = token::authorize(self.client, endpoint, &base, &challenge).context("log in")?;
         let Some(fresh) = fresh else {
-            return Err(http::refusal(response).hint("the registry wants a login for this image"));
+            return Err(http::refusal_of(&ask.method, response)
+                .hint(format!("it wants a login: reg-login {}", self.image.domain())));
         };
-        let response = ask(Some(&fresh))?;
+        let response = send(Some(&fresh))?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(http::refusal(response).hint(
-                "the image does not exist, or the login in ~/.docker/config.json does not suffice for it",
-            ));
+            return Err(http::refusal_of(&ask.method, response)
+                .hint("the image does not exist, or the login does not suffice for it (see reg-login)"));
         }
         if let Ok(mut tokens) = self.client.tokens.lock() {
             tokens.insert(key, fresh);
         }
         Ok(response)
+    }
+
+    /// How often something is begun anew.
+    pub(crate) fn retries(&self) -> u32 {
+        self.client.settings.retries
+    }
+
+    /// The wait before that.
+    pub(crate) fn backoff(&self) -> std::time::Duration {
+        self.client.settings.backoff
+    }
+
+    /// The place that an image is pushed to: the registry itself, no mirror of it.
+    pub(crate) fn home(&self) -> Result<&Endpoint> {
+        self.endpoints.last().ok_or_else(|| Error::new(Kind::NotFound, "no place to push to"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use types::{Context, Error, Kind, Result};
 
@@ -10,7 +10,7 @@ use crate::challenge::Challenge;
 use crate::client::{Client, url};
 use crate::config::Endpoint;
 use crate::credentials::Login;
-use crate::http::{self, Get};
+use crate::http::{self, Ask, Content};
 use crate::origin;
 
 /// No answer with a token is larger.
@@ -31,8 +31,8 @@ pub(crate) fn authorize(
     base: &Url,
     challenge: &Challenge,
 ) -> Result<Option<String>> {
-    let login = client.settings.credentials.find(&endpoint.host, &endpoint.path);
-    let basic = login.and_then(Login::basic);
+    let login = client.settings.credentials.find(&endpoint.host, &endpoint.path)?;
+    let basic = login.as_ref().and_then(Login::basic);
     match challenge {
         // Over plain HTTP a password goes nowhere but to this machine.
         Challenge::Basic if base.scheme() == "https" || origin::is_loopback(&endpoint.host) => Ok(basic),
@@ -43,34 +43,70 @@ pub(crate) fn authorize(
         Challenge::Bearer { realm, service, scope } => {
             let mut realm = url(realm)?;
             origin::check_realm(base, &realm)?;
-            let basic = basic.filter(|_| origin::may_have_credentials(base, &realm));
-            {
-                let mut query = realm.query_pairs_mut();
-                if let Some(service) = service {
-                    query.append_pair("service", service);
-                }
-                let own = format!("repository:{}:pull", endpoint.path);
-                query.append_pair("scope", scope.as_deref().unwrap_or(&own));
+            let mut wants = Vec::new();
+            if let Some(service) = service {
+                wants.push(("service", service.clone()));
             }
-            fetch(client, endpoint, realm, basic.as_deref()).map(Some)
+            if let Some(scope) = scope.clone().or_else(|| own_scope(endpoint)) {
+                wants.push(("scope", scope));
+            }
+            let trusted = origin::may_have_credentials(base, &realm);
+            if let Some(Login::Identity(token)) = login.filter(|_| trusted) {
+                return exchange(client, endpoint, realm, wants, &token).map(Some);
+            }
+            realm.query_pairs_mut().extend_pairs(wants);
+            fetch(client, endpoint, realm, basic.filter(|_| trusted).as_deref()).map(Some)
         }
     }
 }
 
-fn fetch(client: &Client, endpoint: &Endpoint, realm: Url, basic: Option<&str>) -> Result<String> {
-    let host = realm.host_str().unwrap_or_default().to_owned();
-    let get = Get {
-        url: realm,
-        accept: "application/json",
-        from: 0,
-        authorization: basic,
-        insecure: endpoint.insecure,
+fn own_scope(endpoint: &Endpoint) -> Option<String> {
+    Some(format!("repository:{}:pull", endpoint.path)).filter(|_| !endpoint.path.is_empty())
+}
+
+/// Gives an identity token, which stands for a password, and gets a token for the scope (OAuth 2.0,
+/// RFC 6749, 6).
+fn exchange(
+    client: &Client,
+    endpoint: &Endpoint,
+    realm: Url,
+    mut wants: Vec<(&'static str, String)>,
+    token: &str,
+) -> Result<String> {
+    wants.push(("grant_type", "refresh_token".to_owned()));
+    wants.push(("client_id", "longshore".to_owned()));
+    wants.push(("refresh_token", token.to_owned()));
+    let mut form = realm.clone();
+    form.set_query(None);
+    form.query_pairs_mut().extend_pairs(wants);
+    let form = form.query().unwrap_or_default().to_owned();
+    let open = || Ok(form.clone().into());
+    let content = Content {
+        media_type: "application/x-www-form-urlencoded",
+        range: None,
+        size: form.len() as u64,
+        open: &open,
     };
-    let response = client.http.get(&get)?;
+    let ask = Ask {
+        method: Method::POST,
+        content: Some(content),
+        accept: "application/json",
+        ..Ask::get(realm, endpoint.insecure)
+    };
+    answer(client, &ask)
+}
+
+fn fetch(client: &Client, endpoint: &Endpoint, realm: Url, basic: Option<&str>) -> Result<String> {
+    let ask = Ask { accept: "application/json", authorization: basic, ..Ask::get(realm, endpoint.insecure) };
+    answer(client, &ask)
+}
+
+fn answer(client: &Client, ask: &Ask<'_>) -> Result<String> {
+    let host = ask.url.host_str().unwrap_or_default().to_owned();
+    let response = client.http.send(ask)?;
     if response.status() != StatusCode::OK {
-        return Err(
-            http::refusal(response).hint("the token server refused; check the login for this registry")
-        );
+        return Err(http::refusal_of(&ask.method, response)
+            .hint("the token server refused; check the login for this registry"));
     }
     let mut body = Vec::new();
     response

@@ -27,11 +27,11 @@ struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Form {
-    /// An OCI image layout in an archive, which docker load reads too
+    /// An OCI image layout in an archive that docker load reads too
     OciArchive,
     /// An OCI image layout in a new directory
     OciDir,
-    /// The archive of docker save, with uncompressed layers
+    /// The archive of docker save with uncompressed layers
     DockerArchive,
 }
 

@@ -1,0 +1,53 @@
+//! img-push - push images to a registry.
+
+use cli::Exit;
+use image::{Client, PushOptions};
+use types::reference::ImageRef;
+use types::{Error, Kind};
+
+/// Push images to a registry
+///
+/// A name says which image and which registry. Prints one line NAME@DIGEST for each image.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    store: cli::StoreArgs,
+    /// Push all tags that a repository has here; names have no tag then
+    #[arg(short, long)]
+    all_tags: bool,
+    /// Send blobs in pieces of this size, such as 16m, instead of whole
+    #[arg(long, value_name = "SIZE", value_parser = types::size::bytes)]
+    chunk_size: Option<u64>,
+    /// Accepted and ignored: no progress is shown
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    images: cli::Operands,
+}
+
+fn main() -> std::process::ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Exit> {
+    let interrupt = cli::Interrupt::watch()?; // before any thread
+    let Args { store, all_tags, chunk_size, images, quiet: _ } = args;
+    let store = store.open()?;
+    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let options = PushOptions { chunk: chunk_size, uploads: 4, cancel: interrupt.flag() };
+    let exit = images.each("push", |name| {
+        let reference: ImageRef = name.parse()?;
+        if !all_tags {
+            return image::push(&store, &client, &reference, &options);
+        }
+        if reference.tag() != Some("latest") || name.ends_with(":latest") {
+            return Err(Error::new(Kind::Invalid, "with --all-tags a name has neither tag nor digest"));
+        }
+        let tags = image::tags_of(&store, &reference)?;
+        let pushed: types::Result<Vec<_>> =
+            tags.iter().map(|tag| image::push(&store, &client, tag, &options)).collect();
+        Ok(pushed?.join("\n"))
+    })?;
+    Ok(interrupt.exit(exit))
+}
