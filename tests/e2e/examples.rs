@@ -98,6 +98,8 @@ pages! {
     examples_of_img_ls "img-ls"
     examples_of_img_rm "img-rm"
     examples_of_img_tag "img-tag"
+    examples_of_img_gc "img-gc"
+    examples_of_img_fsck "img-fsck"
     examples_of_img_save "img-save"
     examples_of_img_push "img-push"
     examples_of_reg_login "reg-login"

@@ -24,6 +24,7 @@ mod examples;
 mod exec;
 mod exposure;
 mod filters;
+mod garbage;
 mod harness;
 mod images;
 mod list;

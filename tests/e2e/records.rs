@@ -9,6 +9,15 @@ const LINES: &[(&str, &str)] = &[
     ("img-history", "img-history --json settings"),
     ("img-inspect", "img-inspect httpd settings"),
     ("img-inspect", "img-inspect --remote httpd busybox:multi"),
+    // These have nothing to say of a store that is whole: the line makes it say something.
+    (
+        "img-gc",
+        "h=$(head -c 9 /dev/urandom | tee g | sha256sum | cut -d' ' -f1); cp g $LONGSHORE_ROOT/blobs/sha256/$h; img-gc --json",
+    ),
+    (
+        "img-fsck",
+        "h=$(printf %064d 0); echo x >$LONGSHORE_ROOT/blobs/sha256/$h; img-fsck --json || img-fsck --fix --json",
+    ),
     ("ctr-ls", "ctr-ls -a --json"),
     ("ctr-inspect", "ctr-inspect $(ctr-ls -aq)"),
     ("vol-ls", "vol-ls --json"),

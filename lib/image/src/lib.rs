@@ -4,6 +4,7 @@
 
 mod choose;
 mod download;
+mod fsck;
 mod history;
 mod inspect;
 mod install;
@@ -27,6 +28,7 @@ mod load_tests;
 #[cfg(test)]
 mod origin_tests;
 
+pub use fsck::{Checked, check, mend};
 pub use history::history;
 pub use inspect::{configuration, document, find, inspect};
 pub use load::{LoadOptions, Told, load_archive, load_dir};
@@ -38,6 +40,7 @@ pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
 pub use sources::settings;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};
+pub use store::{Finding, Trouble};
 
 use sha2::Digest as _;
 

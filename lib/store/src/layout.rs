@@ -186,6 +186,16 @@ pub(crate) fn blob(digest: &Digest) -> Place {
     Place::root(format!("blobs/sha256/{}", digest.hex()))
 }
 
+/// `blobs/sha256`: one file a blob.
+pub(crate) fn blob_dir() -> Place {
+    blobs().join("sha256")
+}
+
+/// `layers/sha256`: one directory a layer.
+pub(crate) fn layer_dir() -> Place {
+    Place::root("layers/sha256")
+}
+
 /// `partial`: downloads that are not complete.
 pub(crate) fn partials() -> Place {
     Place::root("partial")

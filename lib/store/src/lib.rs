@@ -9,6 +9,8 @@
 mod blob;
 mod containers;
 mod fs;
+mod fsck;
+mod gc;
 mod images;
 #[cfg(test)]
 mod images_tests;
@@ -20,6 +22,7 @@ mod log;
 mod log_read;
 mod names;
 mod net;
+mod reach;
 mod runs;
 mod stage;
 mod tag;
@@ -29,6 +32,8 @@ mod volumes;
 pub use blob::{Partial, Slot, Verified};
 pub use containers::{Bundle, Staging, Trash};
 pub use fs::{NewFile, Sync};
+pub use fsck::{Finding, Trouble};
+pub use gc::{Garbage, GarbageKind};
 pub use images::Image;
 pub use index::{Commit, NewImage};
 pub use layers::{LayerRecord, SealedLayer, StagedLayer};

@@ -1,0 +1,60 @@
+//! img-fsck - find and mend damaged images.
+
+use cli::{Exit, Format};
+use image::{Checked, Client, PullOptions, Silent, Trouble};
+use types::out::img_gc::Finding;
+
+/// Find and mend damaged images
+///
+/// Hashes every blob again and looks through every image. Prints what is wrong.
+#[derive(Debug, clap::Parser)]
+#[command(version)]
+struct Args {
+    #[command(flatten)]
+    store: cli::StoreArgs,
+    #[command(flatten)]
+    format: Format,
+    /// Fetch what is damaged or missing again
+    #[arg(long)]
+    fix: bool,
+}
+
+fn main() -> std::process::ExitCode {
+    cli::main(run)
+}
+
+fn run(args: Args) -> anyhow::Result<Exit> {
+    let interrupt = cli::Interrupt::watch()?; // before any thread
+    let Args { store, format, fix } = args;
+    let store = store.open()?;
+    let findings = image::check(&store, interrupt.flag())?;
+    let checked = if fix {
+        let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+        let platform = cli::default_platform()?;
+        let (progress, cancel) = (&Silent, interrupt.flag());
+        let options = PullOptions { platform: &platform, downloads: 4, unpackers: 2, progress, cancel };
+        image::mend(&store, &client, &options, findings, &mut |name, e| {
+            cli::report(&e.within(format!("mend {:?}", name.familiar())).into());
+        })?
+    } else {
+        findings.into_iter().map(|finding| Checked { finding, fixed: false }).collect()
+    };
+    let exit = if checked.iter().all(|c| c.fixed) { Exit::Ok } else { Exit::Failed };
+    let mut out = format.writer();
+    for Checked { finding, fixed } in checked {
+        let images = finding.images.iter().map(types::reference::ImageRef::familiar).collect();
+        let (problem, digest) = (word(finding.trouble), finding.digest);
+        out.record(&Finding { problem, digest, images, fixed, shown: digest.to_string() })?;
+    }
+    out.finish()?;
+    Ok(interrupt.exit(exit))
+}
+
+fn word(trouble: Trouble) -> &'static str {
+    match trouble {
+        Trouble::DamagedBlob => "damaged blob",
+        Trouble::MissingBlob => "missing blob",
+        Trouble::MissingLayer => "missing layer",
+        Trouble::BadDocument => "bad document",
+    }
+}
