@@ -12,12 +12,12 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use sys::pidfd::Pidfd;
 use types::{Context, Error, Kind, Result};
 
-use crate::between;
 use crate::cgroup::delegate;
 use crate::console::Console;
 use crate::plan::{Plan, labels};
 use crate::process::{Process, StartError};
 use crate::{Cgroup, Rootfs};
+use crate::{between, netdev};
 
 mod hooks;
 pub(crate) mod listener;
@@ -138,6 +138,7 @@ pub fn start(launch: &Launch<'_>) -> Result<Starting, StartError> {
     };
     let starting = Starting(Some(Halfway { plan, pid, pidfd, report, gate }));
     starting.say_who_is_who()?;
+    starting.give_devices(launch.spec)?;
     Ok(starting)
 }
 
@@ -227,6 +228,14 @@ impl Starting {
         // If it has died, the report says why.
         let _broken = send(&half.gate, &[1], SendFlags::NOSIGNAL);
         Ok(())
+    }
+
+    /// Moves network devices of the host to it.
+    fn give_devices(&self, spec: &Spec) -> Result<()> {
+        match (&self.0, spec.linux()) {
+            (Some(half), Some(linux)) => netdev::give(&half.plan.devices, linux, half.pid),
+            _ => Ok(()),
+        }
     }
 
     /// Lets it go on, and waits until its program runs or it has failed.

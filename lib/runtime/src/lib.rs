@@ -18,6 +18,7 @@ pub mod defaults;
 mod exec;
 pub mod hooks;
 mod launch;
+mod netdev;
 mod plan;
 mod process;
 mod rootfs;

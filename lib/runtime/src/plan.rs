@@ -17,7 +17,7 @@ mod options;
 mod process;
 pub(crate) mod schedule;
 pub(crate) use hooks::REACHED;
-pub(crate) use namespaces::NEWTIME;
+pub(crate) use namespaces::{NEWTIME, is_own};
 pub use process::DEFAULT_PATH;
 mod target;
 
@@ -31,7 +31,7 @@ use types::{Error, Kind, Result};
 
 use crate::born::{self, Birth};
 use crate::launch::{Launch, StartGate};
-use crate::seccomp;
+use crate::{netdev, seccomp};
 pub(crate) use ids::{Ids, TTY};
 
 /// Strings and lists of a plan are owned by it.
@@ -67,6 +67,8 @@ pub struct Plan {
     pub(crate) hooks: hooks::Files,
     /// Labels of the program.
     pub(crate) labels: labels::Labels,
+    /// Network devices of the host that it is given.
+    pub(crate) devices: netdev::Devices,
     /// Strings that `exec` and `steps` point to.
     _strings: Vec<CString>,
     /// Descriptors that `steps` name.
@@ -106,6 +108,8 @@ pub(crate) struct Draft {
     pub strings: Vec<CString>,
     /// Labels of the program.
     pub labels: labels::Labels,
+    /// Network devices of the host that it is given.
+    pub devices: netdev::Devices,
     /// The SELinux label of what is mounted.
     pub mount_label: Option<String>,
     /// The stub has the program born in another pid namespace.
@@ -206,6 +210,7 @@ impl Plan {
             draft.push(Step::OomScore(text(&score.to_string())?));
         }
         draft.labels.clone().of_keys(&mut draft)?;
+        draft.devices = netdev::asked(linux)?;
         enter::plan(spaces, inputs, gate, process, &mut draft)?;
         draft.push(Step::NewSession);
 
@@ -263,6 +268,7 @@ impl Plan {
             listens: draft.listens,
             hooks: draft.hooks,
             labels: draft.labels,
+            devices: draft.devices,
             _strings: strings,
             fds: draft.fds,
         })
@@ -301,7 +307,7 @@ pub(crate) fn is_callers(fd: child::Fd) -> bool {
 
 /// What a container names or configures must be its own.
 fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
-    let shares = |typ| !namespaces::is_own(linux, typ);
+    let shares = |typ| !is_own(linux, typ);
     let named = inputs.spec.hostname().is_some() || inputs.spec.domainname().is_some();
     if named && shares(LinuxNamespaceType::Uts) {
         return Err(invalid("a host name would change the host: the container shares its uts namespace"));
@@ -314,11 +320,7 @@ fn refuse_to_change_the_host(inputs: &Launch<'_>, linux: &Linux) -> Result<()> {
 
 /// Names what the configuration asks for and this version does not do, instead of ignoring it.
 fn refuse_unsupported(linux: &Linux) -> Result<()> {
-    let asked: BTreeMap<&str, bool> = [
-        ("Intel RDT", linux.intel_rdt().is_some()),
-        ("net devices", linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty())),
-    ]
-    .into();
+    let asked: BTreeMap<&str, bool> = [("Intel RDT", linux.intel_rdt().is_some())].into();
     match asked.into_iter().find(|(_, asked)| *asked) {
         Some((what, _)) => Err(unsupported(what)),
         None => Ok(()),

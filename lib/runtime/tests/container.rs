@@ -8,6 +8,7 @@
 mod container {
     mod confined;
     mod confinement;
+    mod devices;
     mod entering;
     mod env;
     mod fields;

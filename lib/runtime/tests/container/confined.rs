@@ -19,7 +19,7 @@ fn a_profile_is_that_of_the_program_or_nothing_runs() {
     let output = run(&env, with(CURRENT, r#"{"apparmorProfile": "unconfined"}"#, "{}"));
     assert_eq!(output.stdout.trim(), "unconfined", "{output:?}");
     let text = refused(&env, with("true", r#"{"apparmorProfile": "nonexistent"}"#, "{}"));
-    assert!(text.starts_with("use AppArmor profile \"nonexistent\": no such file"), "{text}");
+    assert!(text.starts_with("use AppArmor profile \"nonexistent\": No such file"), "{text}");
     let mut running = env.start(Env::request("echo up; read x")).unwrap();
     assert_eq!(running.line(), "up");
     let mut asked = Env::request("true");
