@@ -67,6 +67,7 @@ impl State {
             Op::Remount(change) => self.remount(change),
             Op::SealRoot => self.seal_root(),
             Op::Pivot => self.pivot(),
+            Op::MoveRoot { moves, hide } => self.move_root(*moves, hide.as_ref()),
             Op::Chroot => self.chroot(),
             Op::RootPropagation { flag, recursive } => call::mount_propagate(self.root, *flag, *recursive),
             Op::Attributes { above } => self.open_attributes(*above),

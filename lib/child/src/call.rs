@@ -223,6 +223,10 @@ pub fn detach_here() -> Result<(), Errno> {
     sys!(SYS_umount2, c".".as_ptr(), libc::MNT_DETACH).map(drop)
 }
 
+pub fn detach(path: &CStr) -> Result<(), Errno> {
+    sys!(SYS_umount2, path.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW).map(drop)
+}
+
 pub fn chdir_root() -> Result<(), Errno> {
     sys!(SYS_chdir, c"/".as_ptr()).map(drop)
 }

@@ -29,6 +29,7 @@ mod mount;
 mod netlink;
 mod op;
 mod spawn;
+mod unpivoted;
 
 pub use exec::{Exec, STUB};
 pub use op::{Attr, Follow, Hook, Keep, Kind, NewMount, Node, Op, Param, Part, Remount, Target};

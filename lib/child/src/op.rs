@@ -134,6 +134,15 @@ pub enum Op<P: Prepared> {
     SealRoot,
     /// Changes `/` to the attached root and detaches the host's tree.
     Pivot,
+    /// Moves the root onto that of the mount namespace and changes `/` to it, where the kernel cannot exchange
+    /// them: in an initramfs (pivot_root(2)).
+    MoveRoot {
+        /// It is not there already.
+        moves: bool,
+        /// Where the host's tree has file systems of the kernel: they are taken away, or covered, so that nobody
+        /// inside may mount such a one because there is one already (`mount_too_revealing()`).
+        hide: P::List<P::Text>,
+    },
     /// The container's root is a copy, in no mount table, of the tree at this absolute path.
     CopyRoot(P::Text),
     /// The container's root is this detached tree, and stays so.

@@ -78,6 +78,7 @@ pub fn exec(
         console: console.as_ref(),
         shared_mounts: !has_own_mounts(&spec),
         preserve_fds: options.preserve_fds,
+        keep_keyring: record.keep_keyring,
         ..ExecLaunch::new((record.pid, record.start_time), &process, stdio, &cgroup)
     };
     let program =

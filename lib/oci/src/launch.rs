@@ -6,7 +6,7 @@ use std::path::Path;
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use runtime::console::Size;
 use runtime::{Cgroup, Console, Launch, Process, Rootfs, StartError, StartGate};
-use types::{Context, Error, Kind, Result};
+use types::{Context, Error, Result};
 
 use crate::bundle::Bundle;
 use crate::console::{self, Terminal};
@@ -50,7 +50,6 @@ pub fn launch(
     terminal: &Terminal,
     goal: Goal,
 ) -> Result<Launched, StartError> {
-    refuse(options)?;
     let preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
     let container = root.claim(options.id)?;
     let lock = container.lock()?;
@@ -97,15 +96,6 @@ fn after_failure(container: &Container, spec: &Spec) -> Vec<Error> {
     }
 }
 
-/// Names what is asked for and this version does not do.
-fn refuse(options: &Options<'_>) -> Result<()> {
-    let asked = [("--no-pivot", options.no_pivot), ("--no-new-keyring", options.no_new_keyring)];
-    match asked.into_iter().find(|(_, asked)| *asked) {
-        Some((what, _)) => Err(Error::new(Kind::Unsupported, format!("{what} is not supported yet"))),
-        None => Ok(()),
-    }
-}
-
 #[expect(clippy::too_many_arguments, reason = "the parts that undoing needs are owned by the caller")]
 fn begin(
     container: &Container,
@@ -135,6 +125,8 @@ fn begin(
         wait_start: gate.as_ref().map(|gate| StartGate { go: gate.start(), report: gate.failure() }),
         preserve_fds,
         hooks: Some(&bundle.rootfs),
+        no_pivot: options.no_pivot,
+        keep_keyring: options.no_new_keyring,
     })?;
     record.pid = starting.pid();
     record.start_time = sys::process::start_time(record.pid).context("read start time of process")?;
@@ -186,6 +178,7 @@ fn record(options: &Options<'_>, bundle: &Bundle) -> Record {
         start_time: 0,
         boot: sys::process::boot_id().to_owned(),
         cgroup: None,
+        keep_keyring: options.no_new_keyring,
         own_pids,
         poststop: some(hooks.and_then(|hooks| hooks.poststop().as_ref())),
         poststart: some(hooks.and_then(|hooks| hooks.poststart().as_ref())),

@@ -38,6 +38,9 @@ pub struct Record {
     pub cgroup: Option<runtime::cgroup::Saved>,
     /// It has a pid namespace of its own: with its first process, all end.
     pub own_pids: bool,
+    /// Its programs stay in the session keyring of whoever starts them.
+    #[serde(default)]
+    pub keep_keyring: bool,
     /// There are hooks to be run when it is deleted.
     pub poststop: bool,
     /// There are hooks to be run when it is started.
@@ -70,6 +73,7 @@ impl Record {
             boot: sys::process::boot_id().into(),
             cgroup: None,
             own_pids: true,
+            keep_keyring: false,
             poststop: false,
             poststart: false,
             program: "sh".into(),

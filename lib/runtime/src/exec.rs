@@ -38,6 +38,8 @@ pub struct ExecLaunch<'a> {
     pub dies_with_caller: bool,
     /// So many descriptors from 3 on are the program's too.
     pub preserve_fds: u32,
+    /// Stay in the session keyring of the caller.
+    pub keep_keyring: bool,
 }
 
 impl<'a> ExecLaunch<'a> {
@@ -60,6 +62,7 @@ impl<'a> ExecLaunch<'a> {
             shared_mounts: false,
             dies_with_caller: false,
             preserve_fds: 0,
+            keep_keyring: false,
         }
     }
 }
@@ -142,7 +145,13 @@ fn plan(
 ) -> Result<Plan> {
     let process = launch.process;
     let (preserved, labels) = (preserved(launch.preserve_fds)?, Labels::of(process)?);
-    let mut draft = Draft { preserved, labels, word: Some(born::word()?), ..Draft::default() };
+    let mut draft = Draft {
+        preserved,
+        labels,
+        word: Some(born::word()?),
+        keep_keyring: launch.keep_keyring,
+        ..Draft::default()
+    };
     let mut keep = vec![report.as_raw_fd(), pidfd.as_raw_fd()];
     if let Some(gate) = gate {
         draft.gate = gate.as_raw_fd();

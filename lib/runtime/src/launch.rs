@@ -52,6 +52,10 @@ pub struct Launch<'a> {
     /// Hooks of the configuration are run, and find the root file system in this place of the host. Call
     /// [`Starting::run_hooks`] then.
     pub hooks: Option<&'a Path>,
+    /// The root is not exchanged, as in an initramfs it cannot be: the host's tree stays where nobody can name it.
+    pub no_pivot: bool,
+    /// Stay in the session keyring of the caller.
+    pub keep_keyring: bool,
 }
 
 /// What a container that was created waits at.
@@ -84,6 +88,8 @@ impl<'a> Launch<'a> {
             wait_start: None,
             preserve_fds: 0,
             hooks: None,
+            no_pivot: false,
+            keep_keyring: false,
         }
     }
 }

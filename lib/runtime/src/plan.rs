@@ -20,6 +20,7 @@ pub(crate) use hooks::REACHED;
 pub(crate) use namespaces::{NEWTIME, is_own};
 pub use process::DEFAULT_PATH;
 mod target;
+mod unpivoted;
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -110,6 +111,8 @@ pub(crate) struct Draft {
     pub labels: labels::Labels,
     /// Network devices of the host that it is given.
     pub devices: netdev::Devices,
+    /// Stay in the session keyring of the caller.
+    pub keep_keyring: bool,
     /// The SELinux label of what is mounted.
     pub mount_label: Option<String>,
     /// The stub has the program born in another pid namespace.
@@ -211,6 +214,7 @@ impl Plan {
         }
         draft.labels.clone().of_keys(&mut draft)?;
         draft.devices = netdev::asked(linux)?;
+        draft.keep_keyring = inputs.keep_keyring;
         enter::plan(spaces, inputs, gate, process, &mut draft)?;
         draft.push(Step::NewSession);
 

@@ -81,7 +81,7 @@ fn describe(step: &Step) -> String {
         Op::ReadOnlyPath(path) => format!("make \"/{}\" read-only", text(path)),
         Op::Remount(change) => format!("remount \"/{}\"", text(&change.path)),
         Op::SealRoot => "make root file system read-only".into(),
-        Op::Pivot | Op::Chroot => "change root".into(),
+        Op::Pivot | Op::MoveRoot { .. } | Op::Chroot => "change root".into(),
         Op::Gate(_) => "wait for release".into(),
         Op::Tell(_) => "report".into(),
         Op::Hook(hook) => format!("run hook {:?}", text(&hook.path)),
@@ -152,7 +152,9 @@ fn hint(step: &Step, errno: i32) -> Option<&'static str> {
         (Op::Gate(_), libc::ECANCELED) => Some("whoever started it is gone"),
         (Op::Rlimit { .. }, libc::EPERM) => Some("the hard limit of this process is lower: see prlimit(1)"),
         (Op::OomScore(_), libc::EACCES) => Some("it cannot be lower than that of this process"),
-        (Op::Pivot, libc::EINVAL) => Some("the host's root is an initramfs: boot into a real root first"),
+        (Op::Pivot, libc::EINVAL) => {
+            Some("the host's root is an initramfs: boot into a real root first, or see --no-pivot of ctr-oci")
+        }
         (Op::Cwd(_) | Op::MakeDir(_), libc::EXDEV | libc::ELOOP) => {
             Some("a working directory outside of the container is refused")
         }

@@ -22,5 +22,6 @@ mod container {
     mod program;
     mod races;
     mod tree;
+    mod unpivoted;
     mod users;
 }

@@ -21,10 +21,10 @@ pub struct MakeArgs {
     /// Write the number of the first process to FILE
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
-    /// Refused for now: do not pivot into the root, which an initramfs does not allow
+    /// Do not pivot into the root, which an initramfs does not allow
     #[arg(long)]
     no_pivot: bool,
-    /// Refused for now: stay in the caller's session keyring
+    /// Stay in the caller's session keyring
     #[arg(long)]
     no_new_keyring: bool,
     /// Do not adopt processes that lose their parent

@@ -25,7 +25,9 @@ pub fn plan(
     draft: &mut Draft,
 ) -> Result<Vec<Step>> {
     draft.push(Step::Umask(process.user().umask().unwrap_or(0o022)));
-    draft.push(Step::Keyring);
+    if !draft.keep_keyring {
+        draft.push(Step::Keyring);
+    }
     if process.cwd() != std::path::Path::new("/") {
         draft.push(Step::Cwd(text(&target::inside(process.cwd())?)?));
     }

@@ -12,7 +12,7 @@ use super::ids::TTY;
 use super::namespaces::{MountSpace, is_own};
 use super::options::Options;
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Step, bind, cgroups, copyup, dev_tree, devices, enter, hooks, invalid, text};
+use super::{Draft, Step, bind, cgroups, copyup, dev_tree, devices, enter, hooks, invalid, text, unpivoted};
 use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
@@ -60,7 +60,7 @@ pub fn plan(
         draft.push(Step::Chroot);
         return Ok(());
     }
-    draft.push(Step::Pivot);
+    draft.push(if inputs.no_pivot { unpivoted::step(spec, inputs)? } else { Step::Pivot });
     if let Some((flag, recursive)) = root_propagation(linux)? {
         draft.push(Step::RootPropagation { flag, recursive });
     }

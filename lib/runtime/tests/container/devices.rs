@@ -51,7 +51,11 @@ fn a_network_device_that_cannot_be_moved_is_named_and_nothing_runs() {
     assert!(ip("link show up0"), "it is where it was");
     let text = refused(
         &env,
-        with("true", "{}", r#"{"netDevices": {"up0": {}}, "namespaces": [{"type": "mount"}]}"#),
+        with(
+            "true",
+            "{}",
+            r#"{"netDevices": {"up0": {}}, "namespaces": [{"type": "mount"}, {"type": "uts"}]}"#,
+        ),
     );
     assert!(text.contains("a network namespace of the container's own"), "{text}");
 }

@@ -24,6 +24,10 @@ pub struct Env {
     pub init: bool,
     /// The root is the directory of busybox itself, and no stack of layers.
     pub plain: bool,
+    /// The root is not pivoted into.
+    pub no_pivot: bool,
+    /// The session keyring stays that of this process.
+    pub keep_keyring: bool,
 }
 
 /// What a program said and how it ended.
@@ -83,7 +87,15 @@ impl Env {
         for applet in applets.split_whitespace() {
             std::os::unix::fs::symlink("busybox", base.join("bin").join(applet)).unwrap();
         }
-        Some(Self { dir, id, lowers: vec![base], init: false, plain: false })
+        Some(Self {
+            dir,
+            id,
+            lowers: vec![base],
+            init: false,
+            plain: false,
+            no_pivot: false,
+            keep_keyring: false,
+        })
     }
 
     /// A directory that is put on top of busybox.
@@ -160,7 +172,13 @@ impl Env {
             Some(console) => [console.slave(); 3],
             None => [null.as_fd(), out.as_fd(), err.as_fd()],
         };
-        let launch = Launch { console, init: self.init, ..Launch::new(spec, &rootfs, stdio, cgroup) };
+        let launch = Launch {
+            console,
+            init: self.init,
+            no_pivot: self.no_pivot,
+            keep_keyring: self.keep_keyring,
+            ..Launch::new(spec, &rootfs, stdio, cgroup)
+        };
         Ok((runtime::start(&launch)?.release()?, stdout, stderr))
     }
 
@@ -170,7 +188,8 @@ impl Env {
         let cgroup = Cgroup::create(&self.id, &LinuxResources::default()).unwrap();
         let null = File::open("/dev/null").unwrap();
         let stdio = [null.as_fd(); 3];
-        let launch = Launch::new(&spec, &rootfs, stdio, &cgroup);
+        let launch =
+            Launch { keep_keyring: self.keep_keyring, ..Launch::new(&spec, &rootfs, stdio, &cgroup) };
         let steps = runtime::plan(&launch).unwrap().steps().collect();
         cgroup.remove().unwrap();
         steps
