@@ -5,6 +5,9 @@ use core::ffi::CStr;
 use crate::call::{self, IN_ROOT};
 use crate::{Errno, Failure, Fd, Op, Prepared, hook, netlink};
 
+/// `CLONE_NEWTIME`, which libc does not have.
+const NEWTIME: core::ffi::c_int = 0x80;
+
 /// Descriptors that one operation makes for later ones.
 #[derive(Debug)]
 pub struct State {
@@ -127,6 +130,7 @@ fn process<P: Prepared>(op: &Op<P>) -> Result<(), Errno> {
         Op::OomScore(value) => write_own(c"/proc/self/oom_score_adj", value.as_ref()),
         Op::KeyLabel(label) => write_own(c"/proc/thread-self/attr/keycreate", label.as_ref()),
         Op::TimeOffsets(value) => write_own(c"/proc/self/timens_offsets", value.as_ref()),
+        Op::EnterTime => enter_time(),
         Op::Gate(fd) => wait(*fd),
         Op::Netlink(messages) => netlink::send(messages.as_ref()),
         Op::Hostname(name) => call::sethostname(name.as_ref().to_bytes()),
@@ -184,6 +188,14 @@ fn write_own(path: &CStr, value: &CStr) -> Result<(), Errno> {
     let file = call::open(libc::AT_FDCWD, path, libc::O_WRONLY, 0)?;
     call::write(file, value.to_bytes())?;
     call::close(file);
+    Ok(())
+}
+
+/// Before any mount of ours, as [`write_own`].
+fn enter_time() -> Result<(), Errno> {
+    let space = call::open(libc::AT_FDCWD, c"/proc/self/ns/time_for_children", libc::O_RDONLY, 0)?;
+    call::setns(space, NEWTIME)?;
+    call::close(space);
     Ok(())
 }
 

@@ -30,8 +30,11 @@ pub enum Op<P: Prepared> {
     /// `unshare(2)`.
     Unshare(c_int),
     /// Writes clock offsets of the time namespace that was just made (time_namespaces(7)), through the
-    /// host's `/proc`. The exec enters it.
+    /// host's `/proc`. [`Op::EnterTime`] or the exec enters it.
     TimeOffsets(P::Text),
+    /// Enters the time namespace that was just made, through the host's `/proc`. Before Linux 6.2 an exec
+    /// does not, and only what the program starts would be in it.
+    EnterTime,
     /// `setsid(2)`.
     NewSession,
     /// Hides this process from `ptrace` and `/proc/PID/fd` until it execs.

@@ -55,6 +55,7 @@ fn describe(step: &Step) -> String {
         Op::ResetSignals => "reset signals".into(),
         Op::JoinCgroup(_) => "join cgroup".into(),
         Op::Setns { .. } => "join namespaces".into(),
+        Op::EnterTime => "enter time namespace".into(),
         Op::TimeOffsets(_) => "set clock offsets".into(),
         Op::Unshare(_) => "make namespaces".into(),
         Op::NewSession => "start session".into(),

@@ -6,7 +6,7 @@ use oci_spec::runtime::Process;
 use rustix::process::{Resource, getrlimit};
 use types::Result;
 
-use super::namespaces::{NEWTIME, Namespaces};
+use super::namespaces::{NEWTIME, Namespaces, kernel_is};
 use super::{Draft, Step, identity};
 use crate::Launch;
 
@@ -59,6 +59,9 @@ pub fn plan(
         draft.push(Step::Unshare(NEWTIME));
     }
     draft.steps.extend(spaces.offsets.map(Step::TimeOffsets));
+    if spaces.time && !kernel_is(6, 2) {
+        draft.push(Step::EnterTime);
+    }
     draft.steps.extend(last.map(|(fd, flags)| Step::Setns { fd, flags }));
     Ok(())
 }

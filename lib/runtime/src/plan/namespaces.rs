@@ -30,7 +30,7 @@ pub struct Namespaces {
     pub new: u64,
     /// A cgroup namespace, which is made after the groups were joined.
     pub cgroup: bool,
-    /// A time namespace, which the exec enters.
+    /// A time namespace, which the exec enters (before Linux 6.2 a step of ours).
     pub time: bool,
     /// What is to be written into it first.
     pub offsets: Option<CString>,
@@ -129,10 +129,6 @@ impl Namespaces {
                 "clock offsets with a joined mount namespace and another pid or user namespace",
             ));
         }
-        if self.time && !kernel_is(6, 1) {
-            // Before, only a fork enters a new time namespace, and an exec does not.
-            return Err(unsupported("time namespace on a kernel before 6.1"));
-        }
         if self.mount != MountSpace::Own && !kernel_is(6, 15) {
             // Before, nothing can be mounted in a tree that is in no mount table, and the table is not ours.
             return Err(unsupported(
@@ -192,7 +188,8 @@ fn offsets(linux: &Linux) -> Result<Option<CString>> {
     if lines.is_empty() { Ok(None) } else { text(&lines).map(Some) }
 }
 
-fn kernel_is(major: u32, minor: u32) -> bool {
+/// Tells whether the kernel is this one or a newer one, by its name for itself.
+pub fn kernel_is(major: u32, minor: u32) -> bool {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) >= (Some(major), Some(minor))

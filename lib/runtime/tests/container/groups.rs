@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::env::{Env, has_pids_controller};
+use super::env::{Env, has_pids_controller, skip};
 use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
 use runtime::Cgroup;
 
@@ -31,7 +31,7 @@ fn with_controllers() -> Option<Env> {
     if has_pids_controller() {
         return Env::new();
     }
-    eprintln!("skip: needs controllers");
+    skip("controllers");
     None
 }
 

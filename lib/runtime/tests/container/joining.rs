@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 
-use super::env::{Env, Running, chain};
+use super::env::{Env, Running, chain, skip};
 use super::fields::{refused, run, with};
 use super::users::users;
 use oci_spec::runtime::Spec;
@@ -41,7 +41,7 @@ fn mounts_can_be_shared() -> bool {
     let mut numbers = release.split(['.', '-', '+']).map(|n| n.parse::<u32>().unwrap_or(0));
     let new = (numbers.next(), numbers.next()) >= (Some(6), Some(15));
     if !new {
-        eprintln!("skip: needs Linux 6.15");
+        skip("Linux 6.15");
     }
     new
 }
