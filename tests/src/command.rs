@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use std::os::unix::process::ExitStatusExt;
 
-use crate::{Env, Machine};
+use crate::{Env, Machine, patience};
 
 /// No command of a test takes longer, unless the test says so.
 const TIME_OUT: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ impl<'e> Tool<'e> {
             vars: Vec::new(),
             dir: env.dir().to_owned(),
             stdin: Vec::new(),
-            time_out: TIME_OUT,
+            time_out: TIME_OUT * patience(),
         }
     }
 
@@ -74,7 +74,7 @@ impl<'e> Tool<'e> {
 
     /// How long it may take, instead of half a minute.
     pub fn within(mut self, time: Duration) -> Self {
-        self.time_out = time;
+        self.time_out = time * patience();
         self
     }
 
@@ -205,7 +205,7 @@ impl<'e> Running<'e> {
 
 /// All that a stream still brings, and whether it came to its end within two seconds.
 fn drain(stream: &Receiver<Vec<u8>>) -> (Vec<u8>, bool) {
-    let until = Instant::now() + Duration::from_secs(2);
+    let until = Instant::now() + Duration::from_secs(2) * patience();
     let mut all = Vec::new();
     loop {
         match stream.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -312,7 +312,7 @@ impl Output<'_> {
     /// It must have taken no longer than this.
     #[track_caller]
     pub fn took_less_than(self, time: Duration) -> Self {
-        let good = self.took < time;
+        let good = self.took < time * patience();
         self.check(good, &format!("an end within {time:?}"))
     }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::top;
+use crate::{patience, top};
 
 /// A registry on a socket in the file system, which every machine can be given a port to.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ fn start() -> Registry {
 fn wait_for(socket: &Path) {
     let start = Instant::now();
     while UnixStream::connect(socket).is_err() {
-        assert!(start.elapsed() < Duration::from_secs(10), "the registry does not start");
+        assert!(start.elapsed() < Duration::from_secs(10) * patience(), "the registry does not start");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::Machine;
 use crate::env::there;
+use crate::{Machine, patience};
 
 /// Everything that should have gone with the containers of a store. Waits a moment for what is just
 /// being torn down.
@@ -29,7 +29,7 @@ fn wait_for_none(look: impl Fn() -> Vec<String>) -> Vec<String> {
     let start = Instant::now();
     loop {
         let found = look();
-        if found.is_empty() || start.elapsed() > Duration::from_secs(2) {
+        if found.is_empty() || start.elapsed() > Duration::from_secs(2) * patience() {
             return found;
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -51,6 +51,13 @@ pub fn bin_dir() -> PathBuf {
     )
 }
 
+/// How many times longer than usual anything may take: `LONGSHORE_TEST_PATIENCE`, for a machine that is
+/// emulated.
+#[must_use]
+pub fn patience() -> u32 {
+    std::env::var("LONGSHORE_TEST_PATIENCE").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
 /// The names of all tools, from their folders, so that none is forgotten.
 #[must_use]
 pub fn tools() -> Vec<String> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::Machine;
+use crate::{Machine, patience};
 
 const TIME_OUT: Duration = Duration::from_secs(20);
 
@@ -77,7 +77,7 @@ impl Terminal {
                 return;
             }
             let open = self.read_more(Duration::from_millis(50));
-            let late = start.elapsed() > TIME_OUT;
+            let late = start.elapsed() > TIME_OUT * patience();
             assert!(open && !late, "expected {text:?} on the terminal\n{self}");
         }
     }
@@ -96,7 +96,7 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
             }
-            assert!(start.elapsed() < TIME_OUT, "it does not end\n{self}");
+            assert!(start.elapsed() < TIME_OUT * patience(), "it does not end\n{self}");
         }
     }
 
