@@ -18,7 +18,7 @@ SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/vm/init tests/oci/sui
 BUILD_PACKAGES = gcc libc6-dev pkg-config make libnftnl-dev libmnl-dev
 IMAGE_PACKAGES = docker-registry skopeo umoci busybox-static jq curl ca-certificates zstd perl-base
 TEST_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables util-linux procps strace
-VM_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) qemu-system-x86 cpio kmod e2fsprogs binutils
+VM_PACKAGES = $(TEST_PACKAGES) qemu-system-x86 cpio kmod e2fsprogs binutils mawk
 OCI_PACKAGES = $(BUILD_PACKAGES) runc crun bats jq gawk busybox-static python3 dpkg-dev xz-utils iproute2 util-linux bsdextrautils libc-bin podman docker.io containerd umoci
 LINT_PACKAGES = $(BUILD_PACKAGES) mandoc shellcheck
 DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
@@ -40,8 +40,8 @@ test: test-packages ## Build and run every test with hermetic stores; a leak on 
 soak: test-packages ## Every call that can go wrong, a thousand containers, long races: takes hours
 	CARGO="$(CARGO)" tests/soak.sh
 
-test-vm: vm-packages ## Run the runtime tests in a small virtual machine with cgroup v2
-	CARGO="$(CARGO)" tests/vm/run.sh
+test-vm: vm-packages ## Run tests of runtime and engine in a small virtual machine with cgroup v2 (PARTS="rust")
+	CARGO="$(CARGO)" PARTS="$(PARTS)" tests/vm/run.sh
 
 test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc, and three engines, on ctr-oci (RUNTIMES=... SUITES=... CASES=...)
 	@[ ! -d tools/ctr-oci ] || $(CARGO) build --locked -p ctr-oci

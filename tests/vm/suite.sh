@@ -1,8 +1,9 @@
 #!/bin/sh
 # suite.sh: what only a machine with cgroup v2 can show, and what a reboot leaves. Runs as root in the
-# virtual machine; the store is the default one, on a disk.
+# virtual machine; the store is the default one.
 passed=0
 failed=0
+skipped=0
 # shellcheck source=/dev/null
 [ ! -e /disk/counts ] || . /disk/counts
 
@@ -31,16 +32,27 @@ holds() { # SENTENCE SHELL-CONDITION
 }
 cgroups() { find /sys/fs/cgroup -mindepth 1 -type d -name "*$1*"; }
 
-if [ ! -e /disk/second-boot ]; then
+verdict() { echo "vm: $passed passed, $failed failed, $skipped skipped"; }
+
+parts=$(cat /disk/parts)
+if [ "$parts" != all ]; then
+    for part in $parts; do
+        # shellcheck source=/dev/null
+        . "/$part.sh"
+    done
+    verdict
+elif [ ! -e /disk/second-boot ]; then
     # shellcheck source=tests/vm/first-boot.sh
     . /first-boot.sh
     # shellcheck source=tests/vm/oci.sh
     . /oci.sh
-    echo "passed=$passed failed=$failed" >/disk/counts
+    # shellcheck source=tests/vm/rust.sh
+    . /rust.sh
+    echo "passed=$passed failed=$failed skipped=$skipped" >/disk/counts
     : >/disk/second-boot
     : >/run/again
 else
     # shellcheck source=tests/vm/second-boot.sh
     . /second-boot.sh
-    echo "vm: $passed passed, $failed failed"
+    verdict
 fi
