@@ -13,7 +13,9 @@ use types::oci::{Descriptor, OCI_INDEX, OCI_MANIFEST};
 /// What a request asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
     pub(crate) headers: BTreeMap<String, String>,
 }
 
@@ -97,30 +99,41 @@ impl Server {
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
-            let mut request =
-                Request { path: line.split(' ').nth(1).unwrap_or_default().to_owned(), ..Request::default() };
+            let mut words = line.split(' ').map(str::to_owned);
+            let mut request = Request {
+                method: words.next().unwrap_or_default(),
+                path: words.next().unwrap_or_default(),
+                ..Request::default()
+            };
             loop {
                 let mut header = String::new();
                 reader.by_ref().read_line(&mut header)?;
                 let Some((name, value)) = header.trim_end().split_once(": ") else { break };
                 request.headers.insert(name.to_ascii_lowercase(), value.to_owned());
             }
+            let length = request.headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+            request.body.resize(length, 0);
+            reader.read_exact(&mut request.body)?;
+            let head_only = request.method == "HEAD";
             let answer = handler(&request);
             self.log.lock().expect("log").push(request);
-            self.send(&mut stream, &answer)?;
+            self.send(&mut stream, &answer, head_only)?;
             if answer.cut.is_some() || answer.length.is_some() {
                 return stream.shutdown(std::net::Shutdown::Both);
             }
         }
     }
 
-    fn send(&self, stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
+    fn send(&self, stream: &mut TcpStream, answer: &Answer, head_only: bool) -> std::io::Result<()> {
         let length = answer.length.unwrap_or(answer.body.len());
         let mut head = format!("HTTP/1.1 {} X\r\nContent-Length: {length}\r\n", answer.status);
         for (name, value) in &answer.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
+        if head_only {
+            return Ok(());
+        }
         let end = answer.cut.or(answer.stall).unwrap_or(answer.body.len()).min(answer.body.len());
         stream.write_all(&answer.body[..end])?;
         *self.sent.lock().expect("sent") += end;

@@ -49,6 +49,16 @@ pub(crate) fn pull_with(
     pull(store, &Client::new(settings), &name, &options)
 }
 
+/// The same with one connection at a time.
+pub(crate) fn pull_serially(store: &Store, settings: Settings, name: &str) -> Result<Pulled> {
+    let name: ImageRef = name.parse().expect(name);
+    let platform: Platform = "linux/amd64".parse().expect("platform");
+    let cancel = AtomicBool::new(false);
+    let options =
+        PullOptions { platform: &platform, downloads: 1, unpackers: 1, progress: &Silent, cancel: &cancel };
+    pull(store, &Client::new(settings), &name, &options)
+}
+
 pub(crate) fn pull_from(store: &Store, server: &Server, version: &str) -> Result<Pulled> {
     pull_with(store, settings(), &format!("{}/a/b{version}", server.address), &Silent)
 }

@@ -27,6 +27,8 @@ mod fault_tests;
 mod load_tests;
 #[cfg(test)]
 mod origin_tests;
+#[cfg(test)]
+mod push_tests;
 
 pub use fsck::{Checked, check, mend};
 pub use history::history;

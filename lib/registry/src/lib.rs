@@ -12,6 +12,7 @@ mod config;
 mod credentials;
 mod helper;
 mod http;
+mod later;
 mod login;
 mod origin;
 mod push;

@@ -39,7 +39,13 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let password = cli::password(password_fd.unwrap_or(0))?;
     let settings = image::settings(&cli::registry_files()?, &cli::login_files()?)?;
     let what = || format!("log in to {registry:?}");
-    settings.try_login(&registry, &user, &password).with_context(what)?;
+    match settings.try_login(&registry, &user, &password) {
+        Err(e) if e.kind() == Kind::Denied => {
+            cli::report(&e.within(what()).into());
+            return Ok(Exit::Failed);
+        }
+        other => other.with_context(what)?,
+    }
     let helper = settings.credentials.helper(&registry);
     if let Some(helper) = &helper {
         helper.store(&image::server_key(&registry), &user, &password).with_context(what)?;
