@@ -44,6 +44,8 @@ pub struct ExecOptions<'a> {
     pub pid_file: Option<&'a Path>,
     /// Where to send the terminal's master.
     pub console_socket: Option<&'a Path>,
+    /// Parts of the container's control groups to run in, as runc writes them.
+    pub cgroup: &'a [String],
     /// Descriptors from 3 on that it gets.
     pub preserve_fds: u32,
     /// Also if the container is paused; it runs when that goes on.
@@ -73,6 +75,7 @@ pub fn exec(
     let stdio = stdio::of_program(console.as_ref(), Some(&process), &spec)?;
     let signals = if options.detach { None } else { Some(Signals::take()?) };
     let cgroup = if record.cgroup.is_some() { groups::of(&record)? } else { Cgroup::none() };
+    let cgroup = cgroup.below(options.cgroup)?;
     let launch = ExecLaunch {
         seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
         console: console.as_ref(),

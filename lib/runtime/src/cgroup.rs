@@ -17,6 +17,7 @@ mod path;
 mod remove;
 mod saved;
 mod stats;
+mod sub;
 mod update;
 mod v1;
 mod v2;

@@ -53,8 +53,8 @@ pub struct ExecArgs {
     /// Pass N descriptors on, from 3
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     preserve_fds: u32,
-    /// Refused, except for /: it is run in the container's own control groups
-    #[arg(long, value_name = "PATH")]
+    /// Run it in a group below the container's, in all hierarchies or in some (can be repeated)
+    #[arg(long, value_name = "[CONTROLLER,...:]PATH")]
     cgroup: Vec<String>,
     /// Also if the container is paused; it runs when that goes on
     #[arg(long)]
@@ -69,9 +69,6 @@ impl ExecArgs {
     pub fn run(&self, root: &oci::Root, log: &Log) -> anyhow::Result<ExitCode> {
         let Some((id, args)) = self.operands.split_first() else { bail!("no container") };
         log.debug(&format!("exec {args:?} in container {id:?}"));
-        if let Some(other) = self.cgroup.iter().find(|path| *path != "/") {
-            bail!("exec in the control group {other:?} is not supported yet");
-        }
         let options = oci::ExecOptions {
             args,
             process: self.process.as_deref(),
@@ -85,6 +82,7 @@ impl ExecArgs {
             no_new_privs: self.no_new_privs,
             apparmor: self.apparmor.as_deref(),
             process_label: self.process_label.as_deref(),
+            cgroup: &self.cgroup,
             pid_file: self.pid_file.as_deref(),
             console_socket: self.console_socket.as_deref(),
             preserve_fds: self.preserve_fds,
