@@ -192,6 +192,14 @@ impl State {
         Ok(())
     }
 
+    /// A link outside of a `/dev` of ours. What the image has in its place is the image's.
+    pub(crate) fn link<P: Prepared>(&self, at: &Target<P>, name: &CStr, to: &CStr) -> Result<(), Errno> {
+        let parent = self.find_or_make(at)?;
+        let made = call::symlinkat(to, parent, name);
+        call::close(parent);
+        if made == Err(libc::EEXIST) { Ok(()) } else { made }
+    }
+
     pub(crate) fn console(&self, terminal: Fd) -> Result<(), Errno> {
         make(self.dev, c"console", Kind::File)?;
         let target = call::openat2(self.dev, c"console", libc::O_PATH, PLAIN)?;

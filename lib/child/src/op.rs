@@ -110,6 +110,15 @@ pub enum Op<P: Prepared> {
     },
     /// A device node elsewhere.
     Device(Node<P>),
+    /// A symbolic link elsewhere, if nothing is there.
+    Link {
+        /// The directory that it is in, which is created if it is missing.
+        parent: Target<P>,
+        /// Its name there.
+        name: P::Text,
+        /// What it says.
+        to: P::Text,
+    },
     /// A symbolic link in the kept `/dev`.
     DevLink {
         /// Name in `/dev`.

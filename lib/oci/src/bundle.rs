@@ -30,7 +30,7 @@ impl Bundle {
         let dir = std::fs::canonicalize(dir).with_context(|| format!("open bundle {dir:?}"))?;
         let path = config.map_or_else(|| dir.join("config.json"), Path::to_owned);
         let text = read(&path)?;
-        let spec: Spec = serde_json::from_slice(&text)
+        let mut spec: Spec = serde_json::from_slice(&text)
             .map_err(|e| Error::because(Kind::Invalid, format!("read configuration {path:?}"), e))?;
         check_version(spec.version())?;
         let root = spec.root().as_ref().ok_or_else(|| invalid("configuration has no root"))?.path();
@@ -39,7 +39,20 @@ impl Bundle {
         }
         let rootfs = dir.join(root);
         let rootfs = std::fs::canonicalize(&rootfs).with_context(|| format!("open root {rootfs:?}"))?;
+        absolute_sources(&mut spec, &dir);
         Ok(Self { dir, spec, text, rootfs })
+    }
+}
+
+/// The source of a bind is absolute or relative to the bundle (runtime spec, `mounts`).
+fn absolute_sources(spec: &mut Spec, dir: &Path) {
+    for mount in spec.mounts_mut().iter_mut().flatten() {
+        let is_bind = |option: &String| matches!(option.as_str(), "bind" | "rbind");
+        let bind = mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(is_bind);
+        if let Some(source) = mount.source().as_deref().filter(|s| bind && !s.as_os_str().is_empty()) {
+            let source = dir.join(source);
+            mount.set_source(Some(source));
+        }
     }
 }
 
@@ -88,6 +101,17 @@ mod tests {
         for bad in ["", "1", "1.0", "x", "v1.0.0"] {
             assert_eq!(check_version(bad).unwrap_err().kind(), Kind::Invalid, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_source_of_a_bind_is_relative_to_the_bundle() {
+        let mounts = r#"{"ociVersion":"1.0.0","root":{"path":"r"},"mounts":[
+            {"destination":"/a","type":"bind","source":"data/a"}, {"destination":"/b","source":"b","options":["rbind"]},
+            {"destination":"/c","type":"bind","source":"/c"}, {"destination":"/d","type":"tmpfs","source":"tmpfs"}]}"#;
+        let mut spec: Spec = serde_json::from_str(mounts).unwrap();
+        absolute_sources(&mut spec, Path::new("/bundle"));
+        let sources: Vec<_> = spec.mounts().iter().flatten().filter_map(|m| m.source().clone()).collect();
+        assert_eq!(sources, ["/bundle/data/a", "/bundle/b", "/c", "tmpfs"].map(PathBuf::from));
     }
 
     #[test]

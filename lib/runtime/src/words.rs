@@ -75,6 +75,7 @@ fn describe(step: &Step) -> String {
         Op::DevDir { name, .. } | Op::DevNode { name, .. } | Op::DevLink { name, .. } => {
             format!("create \"/dev/{}\"", text(name))
         }
+        Op::Link { parent, name, .. } => format!("create \"/{}/{}\"", text(&parent.path), text(name)),
         Op::Device(node) => format!("create \"/{}/{}\"", text(&node.parent.path), text(&node.name)),
         Op::Console(_) => "bind the terminal on \"/dev/console\"".into(),
         Op::Sysctl { name, .. } => format!("set kernel parameter \"/proc/{}\"", text(name)),

@@ -1,12 +1,16 @@
 //! `/dev`: a small tmpfs of our own with the devices that every program may expect.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use child::{Follow, Kind, Node};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Mount};
-use types::Result;
+use rustix::fs::{CWD, fstat};
+use rustix::mount::{OpenTreeFlags, open_tree};
+use sys::mount::{MountAttr, set_attr};
+use types::{Error, Result};
 
-use super::{Draft, Step, invalid, target, text};
+use super::{Draft, Step, invalid, mounts, target, text};
 
 /// Name, major, minor of the six; all are open to everybody.
 const NODES: [(&str, u32, u32); 6] =
@@ -73,22 +77,68 @@ fn node(device: &LinuxDevice, dirs: &mut Vec<String>, draft: &mut Draft) -> Resu
 /// the host's to have.
 pub fn elsewhere(linux: &Linux, mounts: &[Mount], draft: &mut Draft) -> Result<()> {
     let bound = mounts.iter().any(|mount| mount.destination() == Path::new("/dev"));
+    let defaults = if draft.own_dev || bound { &[][..] } else { &NODES };
     for device in linux.devices().iter().flatten() {
         let path = target::inside(device.path())?;
         if target::below(&path, "dev") && (draft.own_dev || bound) {
             continue;
         }
+        if draft.ids.is_some() && device.typ() != LinuxDeviceType::P {
+            of_host(&path, kind(device, &path)?, draft)?;
+            continue;
+        }
         let (dir, name) = path.rsplit_once('/').unwrap_or((".", &path));
         let (mode, number) = kind(device, &path)?;
-        draft.push(Step::Device(Node {
-            parent: target::target(dir, Kind::Dir, Follow::InRoot)?,
-            name: text(name)?,
-            mode,
-            device: number,
-            uid: device.uid().unwrap_or(0),
-            gid: device.gid().unwrap_or(0),
-        }));
+        let owner = (device.uid().unwrap_or(0), device.gid().unwrap_or(0));
+        draft.push(elsewhere_node((dir, Follow::InRoot), name, (mode, number), owner)?);
     }
+    if defaults.is_empty() { Ok(()) } else { of_the_image(defaults, draft) }
+}
+
+/// Without a mount on `/dev`, what every container has there is made in the image's own (runtime spec,
+/// "Default Devices"; as with runc and crun).
+fn of_the_image(defaults: &[(&str, u32, u32)], draft: &mut Draft) -> Result<()> {
+    for (name, major, minor) in defaults {
+        let kind = (libc::S_IFCHR | 0o666, libc::makedev(*major, *minor));
+        if draft.ids.is_some() {
+            of_host(&format!("dev/{name}"), kind, draft)?;
+        } else {
+            draft.push(elsewhere_node(("dev", Follow::Never), name, kind, (0, 0))?);
+        }
+    }
+    for (name, to) in LINKS {
+        let parent = target::target("dev", Kind::Dir, Follow::Never)?;
+        draft.push(Step::Link { parent, name: text(name)?, to: text(to)? });
+    }
+    Ok(())
+}
+
+fn elsewhere_node(
+    (dir, follow): (&str, Follow),
+    name: &str,
+    (mode, device): (u32, u64),
+    (uid, gid): (u32, u32),
+) -> Result<Step> {
+    let parent = target::target(dir, Kind::Dir, follow)?;
+    Ok(Step::Device(Node { parent, name: text(name)?, mode, device, uid, gid }))
+}
+
+/// In a user namespace no device can be made: that of the host is shown, if it is the one that is meant.
+fn of_host(path: &str, (mode, device): (u32, u64), draft: &mut Draft) -> Result<()> {
+    let failed = |e: std::io::Error| Error::io(format!("show device \"/{path}\" of the host"), e);
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    let tree = open_tree(CWD, format!("/{path}"), flags).map_err(|e| failed(e.into()))?;
+    let stat = fstat(&tree).map_err(|e| failed(e.into()))?;
+    if stat.st_mode & libc::S_IFMT != mode & libc::S_IFMT || stat.st_rdev != device {
+        return Err(invalid(format!("device \"/{path}\" of the host is another one")));
+    }
+    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+    set_attr(tree.as_fd(), private, false).map_err(failed)?;
+    let at = target::target(path, Kind::File, mounts::follow(path))?;
+    let tree = draft.hold(tree);
+    draft.push(Step::Bind { tree, keep: false, renew: draft.own_mounts, propagation: 0, at });
     Ok(())
 }
 

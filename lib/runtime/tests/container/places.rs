@@ -157,3 +157,46 @@ fn what_is_mounted_already_can_be_changed() {
     asked.mounts = vec![mount("/tmp", "none", "none", &["remount", "ro"])];
     assert!(env.refused(asked).1.starts_with("remount \"/tmp\""));
 }
+
+#[test]
+fn a_container_without_a_mount_on_dev_has_what_every_container_has_there() {
+    let Some(mut env) = Env::new() else { return };
+    let script = "for n in null zero full random urandom tty; do stat -c '%n %F %t:%T %a' /dev/$n; done; \
+        for n in fd stdin ptmx; do readlink /dev/$n; done; echo x > /dev/null; head -c 2 /dev/zero | wc -c; mount | grep -c ' on /dev '";
+    let mut want: String = [
+        ("null", "1:3"),
+        ("zero", "1:5"),
+        ("full", "1:7"),
+        ("random", "1:8"),
+        ("urandom", "1:9"),
+        ("tty", "5:0"),
+    ]
+    .map(|(name, number)| format!("/dev/{name} character special file {number} 666\n"))
+    .concat();
+    want += "/proc/self/fd\n/proc/self/fd/0\npts/ptmx\n2\n0\n";
+    let without_dev = |spec: &mut serde_json::Value| {
+        let mounts = spec["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    };
+    assert_eq!(run(&env, spec(script, without_dev)).stdout, want);
+    // Where no device can be made, the host's are shown, and are those that are meant.
+    env.plain = true;
+    let base = env.lowers.last().unwrap().clone();
+    std::os::unix::fs::chown(base.join("dev"), Some(100_000), Some(100_000)).unwrap();
+    std::fs::set_permissions(env.dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
+    let mapped = spec(script, |spec| {
+        without_dev(spec);
+        let mapping = serde_json::json!([{ "containerID": 0, "hostID": 100_000, "size": 1000 }]);
+        spec["linux"].as_object_mut().unwrap().remove("sysctl");
+        spec["linux"]["uidMappings"] = mapping.clone();
+        spec["linux"]["gidMappings"] = mapping;
+        spec["linux"]["namespaces"].as_array_mut().unwrap().push(serde_json::json!({ "type": "user" }));
+    });
+    assert_eq!(run(&env, mapped).stdout, want);
+    // A link of the image in its place leads nowhere.
+    env.plain = false;
+    let layer = env.layer();
+    symlink("/tmp", layer.join("dev")).unwrap();
+    let error = env.start_spec(spec("true", without_dev)).map(|running| running.finish()).unwrap_err();
+    assert!(chain(&error).starts_with("create \"/dev/null\""), "{}", chain(&error));
+}
