@@ -45,16 +45,22 @@ results_of() { # SUITE RUNTIME PROGRAM
     echo "$scratch/results/$1/${2##*/}${CASES:+-some}-$key"
 }
 
+# The last results of one suite with one runtime. Those of some cases do not replace those of all.
+cases_of() { # SUITE RUNTIME
+    echo "$scratch/results/$1/${2##*/}${CASES:+-some}.cases"
+}
+
 # Runs one suite with one runtime, in a cell.
 run_suite() { # SUITE RUNTIME
     local suite=$1 runtime=$2 program out status=0 script=$1 all_v1=--all-v1 started
     program=$(program_of "$runtime") || { say "$runtime is not there"; return 1; }
     out=$(results_of "$suite" "$runtime" "$program")
     if [ "$runtime" != ctr-oci ] && [ -z "${FRESH:-}" ] && [ -e "$out/done" ]; then
-        cp "$out/cases" "$scratch/results/$suite/${runtime##*/}.cases"
+        cp "$out/cases" "$(cases_of "$suite" "$runtime")"
         return
     fi
-    rm -rf "$scratch/results/$suite/${runtime##*/}${CASES:+-some}"-*
+    # Not "ctr-oci-some-KEY" with those of "ctr-oci-KEY".
+    rm -rf "$scratch/results/$suite/${runtime##*/}${CASES:+-some}"-[0-9a-f]*
     mkdir -p "$out"
     case $suite in
     *-as-is)
@@ -76,7 +82,7 @@ run_suite() { # SUITE RUNTIME
     fi
     [ "$status" = 0 ] || { say "$suite with $runtime: the suite itself failed (status $status)"; return 1; }
     : >"$out/done"
-    cp "$out/cases" "$scratch/results/$suite/${runtime##*/}.cases"
+    cp "$out/cases" "$(cases_of "$suite" "$runtime")"
     say "$suite with $runtime: $(count ok "$out/cases") of $(count 'ok|fail' "$out/cases") in $(($(date +%s) - started)) s; logs in $out"
 }
 
@@ -95,10 +101,11 @@ for suite in "${suites[@]}"; do
     mkdir -p "$scratch/results/$suite"
     for runtime in "${runtimes[@]}"; do
         run_suite "$suite" "$runtime" || failed=1
-        if [ "$runtime" = ctr-oci ] && [ -e "$scratch/results/$suite/$runtime.cases" ]; then
-            verdict "$suite" "$scratch/results/$suite/$runtime.cases" || failed=1
+        if [ "$runtime" = ctr-oci ] && [ -e "$(cases_of "$suite" ctr-oci)" ]; then
+            verdict "$suite" "$(cases_of "$suite" ctr-oci)" || failed=1
         fi
     done
 done
+if [[ " ${runtimes[*]} " == *" ctr-oci "* ]]; then failures; fi
 table
 exit "$failed"
