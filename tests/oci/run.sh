@@ -38,10 +38,16 @@ program_of() { # RUNTIME: the path of its program
 }
 
 # Where the results of one suite with one runtime go. The peers' are kept under the sum of their
-# program and of what runs the suites, and need not be made again.
+# program and of what runs the suite, and need not be made again.
 results_of() { # SUITE RUNTIME PROGRAM
-    local key
-    key=$({ sha256sum <"$3"; find tests/oci/{cell.sh,tap.awk,suites,helpers,engines} "$scratch/stamps" -type f | sort | xargs cat; } | sha256sum | cut -c1-12)
+    local parts=(tests/oci/cell.sh tests/oci/tap.awk "$scratch/stamps") key
+    case $1 in
+    engine-*) parts+=(tests/oci/engines tests/oci/suites/engine.sh) ;;
+    runtime-tools*) parts+=(tests/oci/suites/runtime-tools.sh) ;;
+    crun-tests) parts+=(tests/oci/suites/{crun-tests.sh,without-crun-options} tests/oci/helpers/python) ;;
+    *) parts+=(tests/oci/suites/"$1.sh" tests/oci/helpers/{on_terminal,recvtty,seccompagent}) ;;
+    esac
+    key=$({ sha256sum <"$3"; find "${parts[@]}" -type f -not -path '*/__pycache__/*' | sort | xargs cat; } | sha256sum | cut -c1-12)
     echo "$scratch/results/$1/${2##*/}${CASES:+-some}-$key"
 }
 

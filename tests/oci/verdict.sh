@@ -44,6 +44,7 @@ verdict() { # SUITE CASES-FILE
 # What ctr-oci does not pass, why, and which of the others do not pass it either.
 failures() {
     local suite name why peer peers
+    # shellcheck disable=SC2154 # run.sh has them
     for suite in "${suites[@]}"; do
         [ -e "$(cases_of "$suite" ctr-oci)" ] || continue
         sed -n 's/^fail\t//p' "$(cases_of "$suite" ctr-oci)" | sort -u | while IFS= read -r name; do
