@@ -93,6 +93,10 @@ impl Failure {
     /// The step of an SELinux label that the kernel did not take from it.
     pub const SELINUX: u32 = u32::MAX - 8;
 
+    /// The step of the record that process 1 of ours (`--init`) writes if the program's process has died
+    /// before it was the program; the errno is how, as `wait(2)` gives it.
+    pub const DIED: u32 = u32::MAX - 9;
+
     /// Size of a failure on the pipe.
     pub const SIZE: usize = 8;
 

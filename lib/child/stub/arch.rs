@@ -26,6 +26,7 @@ mod this {
     pub const EXIT_GROUP: usize = 231;
     pub const OPENAT: usize = 257;
     pub const DUP3: usize = 292;
+    pub const PIPE2: usize = 293;
     pub const CLONE: usize = 56;
 
     /// # Safety
@@ -52,6 +53,7 @@ mod this {
     pub const IOCTL: usize = 29;
     pub const OPENAT: usize = 56;
     pub const CLOSE: usize = 57;
+    pub const PIPE2: usize = 59;
     pub const LSEEK: usize = 62;
     pub const READ: usize = 63;
     pub const WRITE: usize = 64;

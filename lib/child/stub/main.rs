@@ -26,6 +26,7 @@
 mod arch;
 mod born;
 mod hooks;
+mod init;
 mod label;
 mod wish;
 
@@ -46,7 +47,6 @@ const ECANCELED: isize = 125;
 const SIGCHLD: usize = 17;
 const WNOHANG: usize = 1;
 const F_SETFD: usize = 2;
-const TIOCSPGRP: usize = 0x5410;
 const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The report pipe.
@@ -104,7 +104,7 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         close_at_exec(wish.report + 4);
         program = hooks::run(program.cast_mut(), wish.report + 3, wish.report + 4);
     }
-    if stay { init(program, envp, &wish.labels) } else { become_program(program, envp) }
+    if stay { init::stay(program, envp, &wish.labels) } else { become_program(program, envp) }
 }
 
 /// The program must not have this descriptor: whoever started us waits for its end. (A filter of the
@@ -134,62 +134,6 @@ fn wait_for_start(go: usize, report_to: usize) {
             0 => report(ECANCELED),
             errno if errno == -EINTR => {}
             errno => report(-errno),
-        }
-    }
-}
-
-/// Starts the program as a child and stays.
-fn init(program: *const *const c_char, envp: *const *const c_char, labels: &label::Labels) -> ! {
-    const PR_SET_NAME: usize = 15;
-    let (all, none) = (u64::MAX, 0u64);
-    mask(&all);
-    // What ps shows; the name of a memory file says nothing.
-    // SAFETY: reads a string that ends with a NUL; a refusal changes a name only.
-    unsafe { call3(arch::PRCTL, PR_SET_NAME, c"longshore-init".as_ptr().addr(), 0) };
-    // SAFETY: clone without a new stack and without shared memory: fork(2).
-    let child = unsafe { arch::clone(SIGCHLD, 0) };
-    if child == 0 {
-        // Its own group, in the foreground if there is a terminal: Ctrl-C is for it.
-        // SAFETY: integers.
-        unsafe { call3(arch::SETPGID, 0, 0, 0) };
-        // SAFETY: takes nothing.
-        let group = unsafe { call1(arch::GETPID, 0) } as u32;
-        // SAFETY: reads an int; without a terminal it fails, which is fine.
-        unsafe { call3(arch::IOCTL, 0, TIOCSPGRP, (&raw const group).addr()) };
-        mask(&none);
-        become_program(program, envp);
-    }
-    if child < 0 {
-        report(-child);
-    }
-    labels.confine_init();
-    // SAFETY: an integer; the child alone reports from here on.
-    unsafe { call1(arch::CLOSE, report_pipe()) };
-    loop {
-        // SAFETY: waits for any of the set; no siginfo, no timeout.
-        let signal = unsafe { call4(arch::RT_SIGTIMEDWAIT, (&raw const all).addr(), 0, 0, 8) };
-        if signal == SIGCHLD as isize {
-            reap(child);
-        } else if signal > 0 {
-            // SAFETY: integers; a child that has just ended is found by the next SIGCHLD.
-            unsafe { call3(arch::KILL, child as usize, signal as usize, 0) };
-        }
-    }
-}
-
-/// Reaps all that have ended; ends with the child's status if it is among them.
-fn reap(child: isize) {
-    loop {
-        let mut status = 0i32;
-        // SAFETY: writes an int that outlives the call.
-        let pid = unsafe { call4(arch::WAIT4, usize::MAX, (&raw mut status).addr(), WNOHANG, 0) };
-        if pid <= 0 {
-            return;
-        }
-        if pid == child {
-            let signal = status & 0x7f;
-            let code = if signal == 0 { (status >> 8) & 0xff } else { 128 + signal };
-            exit(code as usize);
         }
     }
 }

@@ -17,6 +17,7 @@ use rustix::net::{
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
+use crate::launch::died;
 use crate::plan::Plan;
 use crate::process::{Process, StartError};
 
@@ -87,14 +88,7 @@ impl Report {
                 self.born(plan, pid)
             }
             Some((failure, _)) => Err(failed(plan, failure, before)),
-            None => {
-                let end = before.wait().map_err(|e| Error::io("wait for process", e))?;
-                let what =
-                    format!("the process ended before it was in the container, with status {}", end.code());
-                Err(Error::new(Kind::Io, what)
-                    .hint("was the container killed, or is it out of memory?")
-                    .into())
-            }
+            None => Err(died(before).into()),
         }
     }
 
@@ -107,10 +101,17 @@ impl Report {
             );
         }
         match self.next()? {
+            // A copy of the stub that has executed nothing.
+            None if is_dead_copy(pid)? => Err(died(&process).into()),
             None | Some((Failure { step: Failure::READY, errno: 0 }, _)) => Ok(Process::new(pid, process)),
             Some((failure, _)) => Err(failed(plan, failure, &process)),
         }
     }
+}
+
+fn is_dead_copy(pid: i32) -> Result<bool> {
+    let last = sys::process::last(pid).map_err(|e| Error::io("look at process", e))?;
+    Ok(last.is_some_and(|last| !last.executed))
 }
 
 fn failed(plan: &Plan, failure: Failure, process: &Pidfd) -> StartError {

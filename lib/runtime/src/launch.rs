@@ -9,7 +9,7 @@ use child::{Failure, Spawn};
 use oci_spec::runtime::Spec;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
-use sys::pidfd::Pidfd;
+use sys::pidfd::{Exit, Pidfd};
 use types::{Context, Error, Kind, Result};
 
 use crate::cgroup::delegate;
@@ -281,11 +281,29 @@ impl Drop for Starting {
 }
 
 /// Reads the report: nothing if the program runs, [`Failure::READY`] if it waits to be started, a failure if not.
-pub(crate) fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> Result<Process, StartError> {
+fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> Result<Process, StartError> {
+    let process = Process { pid, pidfd };
     match next_record(&mut report)? {
-        None | Some(Failure { step: Failure::READY, errno: 0 }) => Ok(Process { pid, pidfd }),
-        Some(failure) => Err(plan.failed(failure, &pidfd)),
+        Some(Failure { step: Failure::READY, errno: 0 }) => Ok(process),
+        Some(Failure { step: Failure::DIED, errno }) => {
+            // The verdict is the report; the process only has to be reaped.
+            let _status = process.wait();
+            Err(died_by(Exit::from_wait_status(errno)).into())
+        }
+        Some(failure) => Err(plan.failed(failure, &process.pidfd)),
+        None if plan.waits || plan.never_ran(pid)? => Err(died(&process.pidfd).into()),
+        None => Ok(process),
     }
+}
+
+/// A process that has ended before it became the program: not by itself, or it would have said why.
+pub(crate) fn died(process: &Pidfd) -> Error {
+    process.wait().map_or_else(|e| Error::io("wait for process", e), died_by)
+}
+
+fn died_by(end: Exit) -> Error {
+    Error::new(Kind::Io, format!("it ended before its program ran, with status {}", end.code()))
+        .hint("was it killed, or is the container out of memory?")
 }
 
 /// Reads one record; nothing is there if the other end was closed by an exec.
@@ -298,6 +316,17 @@ pub(crate) fn next_record(report: &mut impl Read) -> Result<Option<Failure>> {
 }
 
 impl Plan {
+    /// Whether a process whose report has ended without a word is dead and was never the program: it
+    /// was killed before the stub was executed, or as the stub. That one is called as its file (Linux 6.14), which
+    /// has no other name, or as the number that it was executed by.
+    fn never_ran(&self, pid: i32) -> Result<bool> {
+        let last = sys::process::last(pid).map_err(|e| Error::io("look at process", e))?;
+        let number = self.exec.stub.to_string();
+        Ok(last.is_some_and(|last| {
+            !last.executed || last.name.starts_with(b"memfd:") || last.name == number.as_bytes()
+        }))
+    }
+
     /// A step that has failed, as an error; reaps the process.
     pub(crate) fn failed(&self, failure: Failure, process: &Pidfd) -> StartError {
         // The verdict is the report; the process only has to be reaped.

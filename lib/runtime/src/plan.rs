@@ -62,6 +62,8 @@ pub struct Plan {
     pub(crate) exec: Exec<Owned>,
     /// What the user calls the program.
     pub(crate) program: String,
+    /// The stub says that it waits to be started.
+    pub(crate) waits: bool,
     /// The filter has a listener, which the parent takes.
     pub(crate) listens: bool,
     /// Files of hooks that are run inside.
@@ -269,6 +271,7 @@ impl Plan {
             ids: draft.ids,
             exec: program.exec,
             program: program.name,
+            waits: draft.waits,
             listens: draft.listens,
             hooks: draft.hooks,
             labels: draft.labels,

@@ -23,9 +23,37 @@ pub fn start_time(pid: i32) -> io::Result<u64> {
     stat(pid).map(|stat| stat.started)
 }
 
-/// State, start time and the status for its parent: fields 3, 22 and 52.
+/// Returns what a process was if it is about to end, or has ended and was not reaped; `None` while it
+/// goes on.
+///
+/// This is so before its descriptors are closed, so that whoever sees the end of a pipe can tell an exec,
+/// which has closed it, from a death: `PF_EXITING` and `PF_FORKNOEXEC` (`linux/sched.h`, since Linux 2.6)
+/// in field 9 of `/proc/PID/stat`.
+///
+/// # Errors
+/// `NotFound` if there is no such process.
+pub fn last(pid: i32) -> io::Result<Option<Last>> {
+    const PF_EXITING: u64 = 0x4;
+    const PF_FORKNOEXEC: u64 = 0x40;
+    let stat = stat(pid)?;
+    let executed = stat.flags & PF_FORKNOEXEC == 0;
+    Ok((stat.flags & PF_EXITING != 0).then_some(Last { executed, name: stat.name }))
+}
+
+/// What a process was in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Last {
+    /// Since its fork, it has executed a program.
+    pub executed: bool,
+    /// That program's file, at most 15 bytes of it, or what it called itself.
+    pub name: Vec<u8>,
+}
+
+/// Name, state, flags, start time and the status for its parent: fields 2, 3, 9, 22 and 52.
 struct Stat {
+    name: Vec<u8>,
     state: u8,
+    flags: u64,
     started: u64,
     status: i32,
 }
@@ -34,13 +62,16 @@ fn stat(pid: i32) -> io::Result<Stat> {
     let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/stat");
     // The second field is the name in parentheses, and may itself hold blanks and parentheses.
+    let open = stat.iter().position(|&b| b == b'(').ok_or_else(bad)?;
     let close = stat.iter().rposition(|&b| b == b')').ok_or_else(bad)?;
     let rest = stat.get(close + 2..).ok_or_else(bad)?;
     let state = rest.first().copied().ok_or_else(bad)?;
     let field = |n: usize| rest.split(|&b| b == b' ').nth(n - 3).and_then(|f| std::str::from_utf8(f).ok());
+    let flags = field(9).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
     let started = field(22).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
     let status = field(52).and_then(|s| s.trim().parse().ok()).ok_or_else(bad)?;
-    Ok(Stat { state, started, status })
+    let name = stat.get(open + 1..close).ok_or_else(bad)?.to_owned();
+    Ok(Stat { name, state, flags, started, status })
 }
 
 /// Returns the number that a process has in its own pid namespace (`NSpid`, Linux 4.1).
@@ -101,6 +132,18 @@ mod tests {
         assert!(!is_alive(me, started + 1, boot_id()));
         assert!(!is_alive(me, started, "another boot"));
         assert!(number_inside(me).unwrap() > 0 && number_inside(0).is_err());
+    }
+
+    #[test]
+    fn what_a_process_was_is_known_until_it_is_reaped() {
+        let mut child = std::process::Command::new("sh").args(["-c", "kill -9 $$"]).spawn().unwrap();
+        let pid = child.id().cast_signed();
+        let pidfd = crate::pidfd::Pidfd::open(pid).unwrap();
+        assert!(pidfd.ended_within(None).unwrap());
+        assert_eq!(last(pid).unwrap(), Some(Last { executed: true, name: b"sh".to_vec() }));
+        child.wait().unwrap();
+        assert!(last(pid).is_err());
+        assert_eq!(last(std::process::id().cast_signed()).unwrap(), None);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! The program: found or not, its status, its environment, its user.
 
+use std::os::fd::AsFd;
+
 use super::env::Env;
+use oci_spec::runtime::LinuxResources;
+use runtime::Launch;
 use runtime::defaults::Request;
 
 fn request(args: &[&str]) -> Request {
@@ -20,6 +24,21 @@ fn a_signal_is_128_more() {
     let running = env.start(Env::request("sleep 60")).unwrap();
     running.process.signal(9).unwrap();
     assert_eq!(running.finish().code, 137);
+}
+
+#[test]
+fn what_is_killed_before_its_program_runs_is_no_success() {
+    let Some(env) = Env::new() else { return };
+    let (spec, rootfs) = (runtime::defaults::spec(Env::request("true")).unwrap(), env.rootfs());
+    let cgroup = runtime::Cgroup::create(&env.id, &LinuxResources::default()).unwrap();
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let starting = runtime::start(&Launch::new(&spec, &rootfs, [null.as_fd(); 3], &cgroup)).unwrap();
+    let pid = nix::unistd::Pid::from_raw(starting.pid());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let error = starting.release().unwrap_err();
+    assert_eq!(error.status, 125);
+    assert_eq!(error.to_string(), "it ended before its program ran, with status 137");
+    cgroup.remove().unwrap();
 }
 
 #[test]
