@@ -86,16 +86,26 @@ impl Staging<'_> {
         self.write(name::RECORD, &text, sync)?;
         self.write(name::CONFIG, config, sync)?;
         self.store.claim_name(&record.name, &self.id)?;
-        let done = (|| {
-            let place = layout::container(&self.id);
-            self.store.rename(&self.place, &place)?;
-            if sync == Sync::Durable { self.store.sync_parent(&place) } else { Ok(()) }
-        })();
-        if let Err(err) = done {
-            self.store.drop_name(&record.name, &self.id)?;
+        if let Err(err) = self.appear(sync) {
+            if !self.store.exists(&layout::container(&self.id)) {
+                self.store.drop_name(&record.name, &self.id)?;
+            }
             return Err(err);
         }
         self.lock.take().ok_or_else(|| Error::new(Kind::Conflict, "the container is made already"))
+    }
+
+    /// Takes its place among the containers: for good, or it goes back. If even that cannot be done, there
+    /// is a whole container, which keeps its name.
+    fn appear(&self, sync: Sync) -> Result<()> {
+        let place = layout::container(&self.id);
+        self.store.rename(&self.place, &place)?;
+        if sync == Sync::Lazy {
+            return Ok(());
+        }
+        self.store
+            .sync_parent(&place)
+            .inspect_err(|_| self.store.rename(&place, &self.place).unwrap_or_default())
     }
 
     /// Writes a file into the directory, which nobody else sees yet.

@@ -79,7 +79,14 @@ impl Store {
             self.rename_new(&staging, &place)
         })();
         match staged {
-            Ok(true) => self.sync_parent(&place).map(|()| true),
+            Ok(true) => match self.sync_parent(&place) {
+                // Nobody else knows this name. Another one may be in use by now, and stays.
+                Err(err) if record.anonymous => {
+                    self.remove_tree(&place)?;
+                    Err(err)
+                }
+                other => other.map(|()| true),
+            },
             other => {
                 self.remove_tree(&staging)?;
                 other
