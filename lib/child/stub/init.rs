@@ -19,9 +19,6 @@ const WCLONE: usize = 0x8000_0000;
 pub fn stay(program: *const *const c_char, envp: *const *const c_char, labels: &Labels) -> ! {
     let all = u64::MAX;
     mask(&all);
-    // What ps shows; the name of a memory file says nothing.
-    // SAFETY: reads a string that ends with a NUL; a refusal changes a name only.
-    unsafe { call3(arch::PRCTL, PR_SET_NAME, c"longshore-init".as_ptr().addr(), 0) };
     let watch = Watch::new();
     // SAFETY: clone without a new stack and without shared memory: fork(2).
     let child = unsafe { arch::clone(if watch.is_some() { 0 } else { SIGCHLD }, 0) };
@@ -36,6 +33,10 @@ pub fn stay(program: *const *const c_char, envp: *const *const c_char, labels: &
     if let Some(watch) = watch {
         watch.until_executed(child);
     }
+    // What ps shows; the name of a memory file says nothing. Not before: under that one we have not run
+    // the program yet (`Plan::never_ran` in `lib/runtime/src/launch.rs`).
+    // SAFETY: reads a string that ends with a NUL; a refusal changes a name only.
+    unsafe { call3(arch::PRCTL, PR_SET_NAME, c"longshore-init".as_ptr().addr(), 0) };
     // SAFETY: an integer; nobody reports from here on.
     unsafe { call1(arch::CLOSE, report_pipe()) };
     loop {

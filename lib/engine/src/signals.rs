@@ -16,12 +16,13 @@ pub(crate) fn open(run: &Run) -> Result<Pidfd> {
         Err(e) => return Err(Error::io("open its process", e)),
     };
     // After the open: the number cannot be reused while the descriptor holds it.
-    if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) { Ok(process) } else { Err(gone()) }
+    if has_ended(run)? { Err(gone()) } else { Ok(process) }
 }
 
 /// Whether the first process of a run has ended.
-pub(crate) fn has_ended(run: &Run) -> bool {
-    !sys::process::is_alive(run.pid, run.start_time, &run.boot_id)
+pub(crate) fn has_ended(run: &Run) -> Result<bool> {
+    let alive = sys::process::is_alive(run.pid, run.start_time, &run.boot_id);
+    alive.map(|alive| !alive).map_err(|e| Error::io("look at its process", e))
 }
 
 /// Sends a signal; no error if the process has ended meanwhile.

@@ -73,7 +73,7 @@ fn lock_ended(store: &Store, id: &str) -> Result<LockedDir> {
         let Some(watch) = store.watch_run(id)? else { return Ok(lock) };
         let state = watch.state()?;
         match (state.status, state.run) {
-            (Status::Running, Some(run)) if signals::has_ended(&run) => {}
+            (Status::Running, Some(run)) if signals::has_ended(&run)? => {}
             _ => return Ok(lock),
         }
         drop(lock);
@@ -260,7 +260,7 @@ fn facts(record: &Record, pid: i32, restarts: u32, link: Option<&Link>) -> Resul
         started: clock::now(),
         pid,
         start_time: sys::process::start_time(pid).context("look at the new process")?,
-        boot_id: sys::process::boot_id().to_owned(),
+        boot_id: sys::process::boot_id().context("read the id of this boot")?.to_owned(),
         monitor: i32::try_from(std::process::id()).unwrap_or(0),
         restarts,
         address: link.map(|link| link.lease.address),

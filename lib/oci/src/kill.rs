@@ -48,7 +48,7 @@ fn not_running() -> Error {
 /// The first process by descriptor, and no other that has got its number since.
 pub fn first(record: &Record) -> Result<Pidfd> {
     let pidfd = Pidfd::open(record.pid).map_err(|_| not_running())?;
-    if record.is_alive() { Ok(pidfd) } else { Err(not_running()) }
+    if record.is_alive()? { Ok(pidfd) } else { Err(not_running()) }
 }
 
 pub fn thaw(record: &Record) -> Result<()> {

@@ -57,7 +57,7 @@ pub fn launch(
     let mut complaints = Vec::new();
     let begun = (|| {
         environment::complete(&mut bundle, options)?;
-        let record = record(options, &bundle);
+        let record = record(options, &bundle)?;
         container.write_new(CONFIG, &bundle.text)?;
         container.save(&record)?;
         if options.notify_socket.is_some() {
@@ -159,14 +159,14 @@ fn root_of(path: &Path) -> Result<Rootfs> {
     Rootfs::directory(dir.as_fd())
 }
 
-fn record(options: &Options<'_>, bundle: &Bundle) -> Record {
+fn record(options: &Options<'_>, bundle: &Bundle) -> Result<Record> {
     let spec = &bundle.spec;
     let spaces = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
     let own_pids = spaces.iter().any(|s| s.typ() == LinuxNamespaceType::Pid && s.path().is_none());
     let some = |hooks: Option<&Vec<_>>| hooks.is_some_and(|hooks| !hooks.is_empty());
     let hooks = spec.hooks().as_ref();
     let args = spec.process().as_ref().and_then(|process| process.args().as_ref());
-    Record {
+    Ok(Record {
         format: FORMAT,
         id: options.id.to_owned(),
         bundle: bundle.dir.clone(),
@@ -176,12 +176,12 @@ fn record(options: &Options<'_>, bundle: &Bundle) -> Record {
         annotations: spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
         pid: 0,
         start_time: 0,
-        boot: sys::process::boot_id().to_owned(),
+        boot: sys::process::boot_id().map_err(|e| Error::io("read the id of this boot", e))?.to_owned(),
         cgroup: None,
         keep_keyring: options.no_new_keyring,
         own_pids,
         poststop: some(hooks.and_then(|hooks| hooks.poststop().as_ref())),
         poststart: some(hooks.and_then(|hooks| hooks.poststart().as_ref())),
         program: args.and_then(|args| args.first()).cloned().unwrap_or_default(),
-    }
+    })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use types::{Error, Result};
 
 /// The record in a container's directory.
 pub(crate) const RECORD: &str = "state.json";
@@ -54,8 +55,9 @@ pub(crate) const FORMAT: u32 = 1;
 
 impl Record {
     /// Tells whether its first process lives.
-    pub(crate) fn is_alive(&self) -> bool {
-        self.pid > 0 && sys::process::is_alive(self.pid, self.start_time, &self.boot)
+    pub(crate) fn is_alive(&self) -> Result<bool> {
+        let alive = || sys::process::is_alive(self.pid, self.start_time, &self.boot);
+        Ok(self.pid > 0 && alive().map_err(|e| Error::io("look at its process", e))?)
     }
 
     #[cfg(test)]
@@ -70,7 +72,7 @@ impl Record {
             annotations: BTreeMap::new(),
             pid: 0,
             start_time: 0,
-            boot: sys::process::boot_id().into(),
+            boot: sys::process::boot_id().unwrap().into(),
             cgroup: None,
             own_pids: true,
             keep_keyring: false,

@@ -48,7 +48,7 @@ pub fn of(container: &Container, record: &Record) -> Result<Status> {
         // Whoever makes it holds its lock; if nobody does, its maker was killed.
         return Ok(if container.is_locked() { Status::Creating } else { Status::Stopped });
     }
-    if !record.is_alive() {
+    if !record.is_alive()? {
         return Ok(Status::Stopped);
     }
     if is_frozen(record)? {

@@ -56,7 +56,7 @@ impl Store {
     /// Whether a blob is there.
     #[must_use]
     pub fn has_blob(&self, digest: &Digest) -> bool {
-        self.exists(&layout::blob(digest))
+        self.exists(&layout::blob(digest)).unwrap_or(false) // it is fetched again then
     }
 
     /// The path of a blob, for tools that take one.

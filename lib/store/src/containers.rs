@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use types::container::Record;
 use types::name::short;
 use types::{Context, Error, Kind, Result};
@@ -87,7 +88,7 @@ impl Staging<'_> {
         self.write(name::CONFIG, config, sync)?;
         self.store.claim_name(&record.name, &self.id)?;
         if let Err(err) = self.appear(sync) {
-            if !self.store.exists(&layout::container(&self.id)) {
+            if !self.store.exists(&layout::container(&self.id)).unwrap_or(true) {
                 self.store.drop_name(&record.name, &self.id)?;
             }
             return Err(err);
@@ -240,13 +241,13 @@ impl Store {
         trash.map_or(Ok(()), |trash| self.delete(&trash))
     }
 
-    pub(crate) fn exists(&self, place: &Place) -> bool {
-        rustix::fs::accessat(
-            self.area(place.area),
-            &place.path,
-            rustix::fs::Access::EXISTS,
-            rustix::fs::AtFlags::empty(),
-        )
-        .is_ok()
+    /// Whether there is something. What cannot be found out is an error: nobody may take it for gone.
+    pub(crate) fn exists(&self, place: &Place) -> Result<bool> {
+        let (access, flags) = (rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty());
+        match rustix::fs::accessat(self.area(place.area), &place.path, access, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(e) => Err(Error::io(format!("look for {:?}", self.absolute(place)), e)),
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Store {
 
     /// Replaces `index.json`. The caller holds the exclusive lock of the images.
     pub(crate) fn write_index(&self, index: &Layout) -> Result<()> {
-        if !self.exists(&layout::oci_layout()) {
+        if !self.exists(&layout::oci_layout())? {
             let version = serde_json::json!({ "imageLayoutVersion": "1.0.0" });
             self.publish_json(&layout::oci_layout(), &version, Sync::Durable)?;
         }

@@ -44,7 +44,7 @@ impl Store {
     /// Whether a layer is unpacked.
     #[must_use]
     pub fn has_layer(&self, digest: &Digest) -> bool {
-        self.exists(&layout::layer(digest))
+        self.exists(&layout::layer(digest)).unwrap_or(false) // it is fetched again then
     }
 
     /// The tree of a layer, for a lower directory of an overlay.
@@ -208,7 +208,7 @@ impl SealedLayer<'_> {
     /// Gives the layer its name. The caller has synced it and holds the lock of the images.
     pub(crate) fn publish(mut self) -> Result<()> {
         let final_place = layout::layer(&self.0.digest);
-        if self.0.store.exists(&final_place) {
+        if self.0.store.exists(&final_place)? {
             return Ok(()); // another pull was first; ours is dropped
         }
         if let Some(place) = &self.0.place {

@@ -141,7 +141,7 @@ impl Store {
 
     /// A reboot has emptied the volatile tree.
     fn make_run_dirs(&self) -> Result<()> {
-        if self.exists(&layout::etcs()) {
+        if self.exists(&layout::etcs())? {
             return Ok(());
         }
         for (area, dir) in layout::TOP_DIRS {

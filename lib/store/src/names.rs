@@ -64,7 +64,7 @@ impl Store {
 
     /// A claim stands if its container exists, or its maker still holds the staging directory.
     pub(crate) fn claim_is_alive(&self, id: &str) -> Result<bool> {
-        if self.exists(&layout::container(id)) {
+        if self.exists(&layout::container(id))? {
             return Ok(true);
         }
         let staging = layout::tmp_in(Area::Root).join(id);
@@ -72,7 +72,7 @@ impl Store {
             Ok(Some(_lock)) => Ok(false),
             Ok(None) => Ok(true),
             // Renamed to its final name between the two looks?
-            Err(e) if e.kind() == Kind::NotFound => Ok(self.exists(&layout::container(id))),
+            Err(e) if e.kind() == Kind::NotFound => self.exists(&layout::container(id)),
             Err(e) => Err(e),
         }
     }
@@ -84,14 +84,14 @@ impl Store {
     pub fn find_container(&self, wanted: &str) -> Result<String> {
         let missing = || Error::new(Kind::NotFound, format!("no such container: {wanted:?}"));
         let is_hex = wanted.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) && !wanted.is_empty();
-        if is_hex && wanted.len() == 64 && self.exists(&layout::container(wanted)) {
+        if is_hex && wanted.len() == 64 && self.exists(&layout::container(wanted))? {
             return Ok(wanted.to_owned());
         }
         if !types::name::is_valid(wanted) {
             return Err(missing());
         }
         if let Some(id) = self.named(wanted)?
-            && self.exists(&layout::container(&id))
+            && self.exists(&layout::container(&id))?
         {
             return Ok(id);
         }

@@ -113,20 +113,22 @@ impl Store {
     /// Returns whether the user wants it to end, and waits at most so long for such a wish.
     pub fn is_stop_requested(&self, id: &str, wait: Duration) -> Result<bool> {
         let place = layout::container(id).join(name::STOP);
-        if self.exists(&place) || wait.is_zero() {
-            return Ok(self.exists(&place));
+        if self.exists(&place)? || wait.is_zero() {
+            return self.exists(&place);
         }
-        let watch = || {
-            let events = inotify::init(inotify::CreateFlags::CLOEXEC)?;
-            inotify::add_watch(&events, self.absolute(&layout::container(id)), inotify::WatchFlags::CREATE)?;
-            // Looked at again once it is watched: a wish from in between is not missed.
-            if !self.exists(&place) {
-                let timeout = Timespec::try_from(wait).ok();
-                poll(&mut [PollFd::new(&events, PollFlags::IN)], timeout.as_ref())?;
+        let failed = |e: Errno| Error::io("watch for a wish to stop", e);
+        let events = inotify::init(inotify::CreateFlags::CLOEXEC).map_err(failed)?;
+        let dir = self.absolute(&layout::container(id));
+        inotify::add_watch(&events, dir, inotify::WatchFlags::CREATE).map_err(failed)?;
+        // Looked at again once it is watched: a wish from in between is not missed.
+        if !self.exists(&place)? {
+            let timeout = Timespec::try_from(wait).ok();
+            match poll(&mut [PollFd::new(&events, PollFlags::IN)], timeout.as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {} // a wait that is cut short is no reason to give up
+                Err(e) => return Err(failed(e)),
             }
-            Ok(self.exists(&place))
-        };
-        watch().map_err(|e: Errno| Error::io("watch for a wish to stop", e))
+        }
+        self.exists(&place)
     }
 }
 
@@ -184,7 +186,7 @@ impl RunWatch {
             Some(exit) if watched && exit.restarting => Status::Restarting,
             _ if watched => Status::Running,
             Some(_) => Status::Exited,
-            None if sys::process::is_alive(run.pid, run.start_time, &run.boot_id) => Status::Running,
+            None if is_alive(&run)? => Status::Running,
             None => Status::Lost,
         };
         Ok(State { status, run: Some(run), exit: exit.filter(|_| status != Status::Running) })
@@ -193,6 +195,10 @@ impl RunWatch {
     fn unlock(&self) -> Result<()> {
         rustix::fs::flock(&self.0, FlockOperation::Unlock).map_err(|e| Error::io("unlock the run", e))
     }
+}
+
+fn is_alive(run: &Run) -> Result<bool> {
+    sys::process::is_alive(run.pid, run.start_time, &run.boot_id).context("look at its process")
 }
 
 /// As much of the beginning as is text: what is cut short may end within a character.

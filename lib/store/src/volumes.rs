@@ -62,7 +62,7 @@ impl Store {
     /// Makes a volume; `false` if there is one of that name, which stays as it is.
     pub fn create_volume(&self, volume: &str, record: &Record) -> Result<bool> {
         let place = layout::volume(volume);
-        if self.exists(&place) {
+        if self.exists(&place)? {
             return Ok(false);
         }
         let staging = layout::tmp_in(Area::Root).join(&crate::fs::random_name());
@@ -110,8 +110,7 @@ impl Store {
     }
 
     /// Whether there is a volume of that name.
-    #[must_use]
-    pub fn has_volume(&self, volume: &str) -> bool {
+    pub fn has_volume(&self, volume: &str) -> Result<bool> {
         self.exists(&layout::volume(volume))
     }
 
@@ -140,8 +139,7 @@ impl Store {
     }
 
     /// Whether a complete copy waits to be moved into a volume's place.
-    #[must_use]
-    pub fn volume_waits(&self, volume: &str) -> bool {
+    pub fn volume_waits(&self, volume: &str) -> Result<bool> {
         self.exists(&layout::volume(volume).join(name::READY))
     }
 

@@ -105,9 +105,9 @@ impl Pidfd {
     /// Once its parent has reaped it, the descriptor tells (Linux 6.15); until then `/proc` does.
     #[must_use]
     pub fn how_it_ended(&self, pid: i32, started: u64) -> Option<Exit> {
-        let unreaped = || match process::fate(pid, started, process::boot_id()) {
-            Fate::Ended(how) => how,
-            Fate::Alive => None,
+        let unreaped = || match process::fate(pid, started, process::boot_id().ok()?) {
+            Ok(Fate::Ended(how)) => how,
+            Ok(Fate::Alive) | Err(_) => None,
         };
         // A third look: it may have been reaped between the first and the second.
         self.reaped_status().or_else(unreaped).or_else(|| self.reaped_status())

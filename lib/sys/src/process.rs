@@ -85,32 +85,47 @@ pub fn number_inside(pid: i32) -> io::Result<i32> {
     number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/status"))
 }
 
-/// Returns the id of this boot, or an empty string if the kernel does not tell.
-pub fn boot_id() -> &'static str {
+/// Returns the id of this boot.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn boot_id() -> io::Result<&'static str> {
     static ID: OnceLock<String> = OnceLock::new();
-    ID.get_or_init(|| {
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-            .map(|s| s.trim().to_owned())
-            .unwrap_or_default()
-    })
+    if let Some(id) = ID.get() {
+        return Ok(id);
+    }
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(ID.get_or_init(|| id.trim().to_owned()))
 }
 
 /// Returns whether the process that had this pid and start time in this boot still lives. One
 /// that has ended and was not reaped yet does not.
-#[must_use]
-pub fn is_alive(pid: i32, started: u64, boot: &str) -> bool {
-    fate(pid, started, boot) == Fate::Alive
+///
+/// # Errors
+/// As [`fate`].
+pub fn is_alive(pid: i32, started: u64, boot: &str) -> io::Result<bool> {
+    Ok(fate(pid, started, boot)? == Fate::Alive)
 }
 
 /// Returns what has become of the process that had this pid and start time in this boot.
-#[must_use]
-pub fn fate(pid: i32, started: u64, boot: &str) -> Fate {
-    match stat(pid) {
-        Ok(stat) if boot != boot_id() || stat.started != started => Fate::Ended(None),
+///
+/// # Errors
+/// If that cannot be found out, such as for want of a descriptor: it has not ended for that.
+pub fn fate(pid: i32, started: u64, boot: &str) -> io::Result<Fate> {
+    if boot != boot_id()? {
+        return Ok(Fate::Ended(None));
+    }
+    Ok(match stat(pid) {
+        Ok(stat) if stat.started != started => Fate::Ended(None),
         Ok(stat) if !matches!(stat.state, b'Z' | b'X') => Fate::Alive,
         Ok(stat) if may_know(pid) => Fate::Ended(Some(Exit::from_wait_status(stat.status))),
-        _ => Fate::Ended(None),
-    }
+        Ok(_) => Fate::Ended(None),
+        // The second, if it is reaped between the open and the read.
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => {
+            Fate::Ended(None)
+        }
+        Err(e) => return Err(e),
+    })
 }
 
 /// Whether the kernel tells us how a process ended that nobody has reaped. To others it shows 0
@@ -128,9 +143,9 @@ mod tests {
     fn a_process_is_known_by_pid_and_start_time() {
         let me = i32::try_from(std::process::id()).unwrap();
         let started = start_time(me).unwrap();
-        assert!(is_alive(me, started, boot_id()));
-        assert!(!is_alive(me, started + 1, boot_id()));
-        assert!(!is_alive(me, started, "another boot"));
+        assert!(is_alive(me, started, boot_id().unwrap()).unwrap());
+        assert!(!is_alive(me, started + 1, boot_id().unwrap()).unwrap());
+        assert!(!is_alive(me, started, "another boot").unwrap());
         assert!(number_inside(me).unwrap() > 0 && number_inside(0).is_err());
     }
 
@@ -156,11 +171,11 @@ mod tests {
             let started = start_time(pid).unwrap();
             let pidfd = crate::pidfd::Pidfd::open(pid).unwrap();
             assert!(pidfd.ended_within(None).unwrap());
-            assert_eq!(fate(pid, started, boot_id()), Fate::Ended(Some(end)), "{script}");
+            assert_eq!(fate(pid, started, boot_id().unwrap()).unwrap(), Fate::Ended(Some(end)), "{script}");
             assert_eq!(pidfd.how_it_ended(pid, started), Some(end), "{script}");
-            assert_eq!(fate(pid, started + 1, boot_id()), Fate::Ended(None));
+            assert_eq!(fate(pid, started + 1, boot_id().unwrap()).unwrap(), Fate::Ended(None));
             child.wait().unwrap();
-            assert_eq!(fate(pid, started, boot_id()), Fate::Ended(None));
+            assert_eq!(fate(pid, started, boot_id().unwrap()).unwrap(), Fate::Ended(None));
         }
     }
 }

@@ -29,7 +29,7 @@ pub fn copy_up(store: &Store, volume: &str, rootfs: BorrowedFd<'_>, target: &Pat
 
 fn fill(store: &Store, volume: &str, rootfs: BorrowedFd<'_>, target: &Path) -> Result<bool> {
     // Nearly always there is nothing to do, and this finds it out without a lock.
-    if !store.volume_waits(volume) && !tree::is_empty(store.open_dir(&store.volume_data(volume))?.as_fd())? {
+    if !store.volume_waits(volume)? && !tree::is_empty(store.open_dir(&store.volume_data(volume))?.as_fd())? {
         return Ok(false);
     }
     let filling = store.fill_volume(volume)?;

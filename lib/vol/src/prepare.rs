@@ -63,7 +63,7 @@ fn make(store: &Store, volume: &str, anonymous: bool) -> Result<bool> {
 pub fn ensure(store: &Store, record: &Record) -> Result<()> {
     for mount in &record.mounts {
         if let Source::Volume(volume) = &mount.source
-            && !store.has_volume(volume)
+            && !store.has_volume(volume)?
         {
             make(store, volume, record.anonymous_volumes.contains(volume))?;
         }
