@@ -47,6 +47,21 @@ fn each_tool_returns_the_same_status_for_the_same_end() {
 }
 
 #[test]
+fn what_cannot_be_passed_on_is_no_success() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox"]);
+    env.sh("ctr-run -d --name up --network none busybox sleep 1000").run().ok();
+    env.sh("ctr-create --name c --network none busybox echo out").run().ok();
+    for line in ["ctr-run --rm --network none busybox echo out", "ctr-exec up echo out", "ctr-start -a c"] {
+        let full = env.sh(&format!("{line} >/dev/full")).run().status(125);
+        full.stderr_has("pass on what it wrote: no space left on device").stdout("");
+        env.sh(line).run().ok().stdout("out\n");
+    }
+    // What the program itself says counts for more.
+    env.sh("ctr-exec up sh -c 'echo out; exit 7' >/dev/full").run().status(7).stderr("");
+}
+
+#[test]
 fn what_the_engine_cannot_do_is_125_and_nothing_else() {
     needs!(Root);
     let env = Env::with_images(&["busybox"]);

@@ -161,7 +161,13 @@ impl Env {
     /// What has stayed although its container is gone, as the kernel sees it, after tools were killed.
     #[must_use]
     pub fn leaks(&self) -> Vec<String> {
-        leaks::find_of_killed(self.dir.path(), &self.machine, &self.seen())
+        let found = leaks::find_of_killed(self.dir.path(), &self.machine, &self.seen());
+        if found.is_empty() {
+            // Of those that were seen nothing is left to look for, and a thousand take long to look for.
+            self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+            self.note_containers();
+        }
+        found
     }
 
     /// The processes of a container.

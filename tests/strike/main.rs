@@ -2,7 +2,8 @@
 //!
 //! `strike N LOG kill|ERRNO COMMAND...` counts the calls that change something, over all processes
 //! together in the order in which the kernel sees them. The Nth is not carried out: its process is
-//! killed, or the call fails with that errno (`ENOSPC`, `EIO`, `ENOMEM`, `EINTR`, `EMFILE`).
+//! killed, or the call fails with that errno (`ENOSPC`, `EIO`, `ENOMEM`, `EINTR`, `EMFILE`); then also
+//! those count that change nothing but can fail so.
 //!
 //! strace(1) can do the same, but counts for each process anew, so that the first calls of a process
 //! whose parent makes as many can never be met. Here every one has a number.

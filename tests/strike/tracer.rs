@@ -15,7 +15,7 @@ use crate::calls;
 const ENTRY: u8 = 1;
 
 /// What is done to the call.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Blow {
     Kill,
     Fail(Errno),
@@ -108,7 +108,10 @@ impl Strike {
     }
 
     fn counts(&self, pid: Pid) -> bool {
-        calls::read(pid).is_some_and(|call| call.changes() || (self.blow != Blow::Kill && call.may_fail()))
+        calls::read(pid).is_some_and(|call| match self.blow {
+            Blow::Kill => call.changes(),
+            Blow::Fail(errno) => call.can_fail(errno),
+        })
     }
 
     fn fall(&mut self, pid: Pid) {

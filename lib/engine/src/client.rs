@@ -62,6 +62,9 @@ fn converse(wire: &Wire, session: &mut Session) -> End {
                 Some(Report::Started) => started = true,
                 Some(Report::Exited(code)) => return End::Known(Outcome::Ended(code)),
                 None if started => return End::Abandoned,
+                Some(Report::Failed { text, hints, .. }) if started => {
+                    return End::Known(Outcome::Abandoned(wire::error_of(text, hints)));
+                }
                 other => return End::Known(failed(other)),
             }
         }

@@ -107,11 +107,15 @@ fn follow(program: &runtime::Process, streams: Streams, stdin: bool, keys: &[u8]
     }
     let code = program.wait()?.code();
     drop(session); // the terminal is the user's again
+    let mut lost = None;
     for (_, mut pump) in outputs {
         pump.drain(|_| {});
-        pump.finish();
+        lost = pump.finish().or(lost);
     }
-    Ok(Outcome::Ended(u8::try_from(code).unwrap_or(255)))
+    Ok(match lost {
+        Some(errno) if code == 0 => Outcome::Abandoned(Error::io("pass on what it wrote", errno)),
+        _ => Outcome::Ended(u8::try_from(code).unwrap_or(255)),
+    })
 }
 
 /// What can be done now.

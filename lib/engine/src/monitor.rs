@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use store::{LogWriter, Store, Stream, Trash};
+use types::Error;
 use types::container::{ExitRecord, Record, Run};
 
 use crate::clock;
 use crate::pump::Pump;
 use crate::signals::{self, Hearing};
 use crate::standby::Standby;
-use crate::wire::{Order, Report, Wire};
+use crate::wire::{self, Order, Report, Wire};
 
 /// A container that runs, as its monitor sees it.
 pub(crate) struct Monitor<'s> {
@@ -73,11 +74,15 @@ impl Ended<'_> {
         drop(self.standby); // it holds the lock as well
         // Whoever waits for the end of this run finds everything in its final state.
         drop(self.lock);
+        let mut lost = None;
         for (_, pump) in self.outputs {
-            pump.finish();
+            lost = pump.finish().or(lost);
         }
         if let Some(client) = self.client {
-            client.report(&Report::Exited(self.code.map_or(255, |code| u8::try_from(code).unwrap_or(255))));
+            client.report(&match (self.code, lost) {
+                (Some(0), Some(errno)) => wire::failure(125, &Error::io("pass on what it wrote", errno)),
+                (code, _) => Report::Exited(code.map_or(255, |code| u8::try_from(code).unwrap_or(255))),
+            });
         }
         // Nobody waits for this: the container is gone, only its files take their time.
         drop(self.trash);
@@ -97,8 +102,9 @@ impl<'s> Monitor<'s> {
         // Each step is tried, whatever became of the one before: a run that cannot be recorded
         // must still give back its address. There is nobody to tell; the next start or removal
         // releases what is left.
-        drop(crate::release::release(self.store, &self.record.id, self.cgroup.take()));
-        let trash = if self.record.auto_remove {
+        let released = crate::release::release(self.store, &self.record.id, self.cgroup.take());
+        // What still holds something stays on the list, or nobody would ever release it.
+        let trash = if self.record.auto_remove && released.is_ok() {
             crate::remove::remove_ended(self.store, &self.record).ok()
         } else {
             None

@@ -21,12 +21,14 @@ pub(crate) struct Pump {
     /// What was read and not written yet, from `start` on.
     pending: Vec<u8>,
     start: usize,
+    /// Why bytes did not reach somebody who wanted them, such as a full disk.
+    lost: Option<Errno>,
 }
 
 impl Pump {
     /// Copies from `from` to `to`; without `to`, bytes only pass by. `from` does not block.
     pub(crate) fn new(from: OwnedFd, to: Option<OwnedFd>) -> Self {
-        Self { from: Some(from), to, pending: Vec::new(), start: 0 }
+        Self { from: Some(from), to, pending: Vec::new(), start: 0, lost: None }
     }
 
     /// What to poll for; `None` when all is copied and the source has ended.
@@ -68,17 +70,18 @@ impl Pump {
         self.from = None;
     }
 
-    /// Gives the destination what is left, waiting for it.
-    pub(crate) fn finish(self) {
-        let Some(to) = &self.to else { return };
+    /// Gives the destination what is left, waiting for it. Returns why something was lost on the way.
+    pub(crate) fn finish(self) -> Option<Errno> {
+        let Some(to) = &self.to else { return self.lost };
         let mut rest = self.rest();
         while !rest.is_empty() {
             match rustix::io::write(to, rest) {
                 Ok(n) => rest = rest.get(n..).unwrap_or_default(),
                 Err(Errno::INTR) => {}
-                Err(_) => return, // the reader has gone, and with it the wish to read
+                Err(e) => return loss(e),
             }
         }
+        self.lost
     }
 
     fn rest(&self) -> &[u8] {
@@ -116,12 +119,18 @@ impl Pump {
             Ok(n) => self.start += n,
             Err(Errno::INTR | Errno::AGAIN) => {}
             // The reader has gone: let the writer know in the way of pipes, by closing ours.
-            Err(_) => {
+            Err(e) => {
+                self.lost = loss(e);
                 self.detach();
                 self.from = None;
             }
         }
     }
+}
+
+/// A reader that has gone wanted no more.
+fn loss(errno: Errno) -> Option<Errno> {
+    (errno != Errno::PIPE).then_some(errno)
 }
 
 #[cfg(test)]
@@ -162,6 +171,21 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_reach_somebody_is_told_of() {
+        let full = || rustix::fs::open("/dev/full", rustix::fs::OFlags::WRONLY, rustix::fs::Mode::empty());
+        for by_steps in [true, false] {
+            let (source, writer) = source();
+            rustix::io::write(&writer, b"hello").unwrap();
+            let mut pump = Pump::new(source, Some(full().unwrap()));
+            pump.step(|_| {}); // read, not written yet
+            if by_steps {
+                pump.step(|_| {});
+            }
+            assert_eq!(pump.finish(), Some(Errno::NOSPC));
+        }
+    }
+
+    #[test]
     fn what_is_left_at_the_end_reaches_log_and_reader() {
         let ((source, writer), (reader, sink)) = (source(), pipe().unwrap());
         rustix::io::write(&writer, b"one").unwrap();
@@ -170,7 +194,7 @@ mod tests {
         rustix::io::write(&writer, b"two").unwrap();
         let mut seen = Vec::new();
         pump.drain(|bytes| seen.extend_from_slice(bytes));
-        pump.finish();
+        assert_eq!(pump.finish(), None);
         assert_eq!(seen, b"two");
         let mut out = [0; 16];
         assert_eq!(rustix::io::read(&reader, &mut out), Ok(6));

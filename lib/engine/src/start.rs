@@ -42,7 +42,8 @@ pub enum Outcome {
     Left,
     /// It never ran: 126 or 127 if its program could not be executed, else 125.
     Failed(u8, Error),
-    /// It was started, and then its monitor was killed, so it was ended.
+    /// It was started, and this is why it was no success: its monitor was killed, so it was ended; or it
+    /// ended well, and what it wrote could not be passed on.
     Abandoned(Error),
 }
 

@@ -14,7 +14,8 @@ use types::{Error, Kind, Result};
 pub(crate) enum Report {
     /// The program runs.
     Started,
-    /// It could not be started: status (125, 126 or 127), text, hints.
+    /// It could not be started: status (125, 126 or 127), text, hints. After the start: it ended well, but
+    /// what it wrote could not be passed on.
     Failed { status: u8, text: String, hints: Vec<String> },
     /// It ended, and all that it wrote has been passed on.
     Exited(u8),

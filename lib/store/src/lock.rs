@@ -77,7 +77,7 @@ impl Store {
         let ours = rustix::fs::fstat(&dir).map_err(|e| Error::io("stat", e))?;
         let named =
             rustix::fs::statat(self.area(place.area), &place.path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|_| gone())?;
+                .map_err(|e| if e == Errno::NOENT { gone() } else { Error::io("stat", e) })?;
         if (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino) {
             Ok(LockedDir { dir })
         } else {
