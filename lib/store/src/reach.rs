@@ -77,7 +77,7 @@ impl Store {
         }
         for below in items(&document, "manifests").filter_map(digest_of) {
             // Of an index for several platforms not all need be here.
-            if depth > 0 && self.exists(&layout::blob(&below)) {
+            if depth > 0 && self.exists(&layout::blob(&below))? {
                 self.need_document(&below, depth - 1, needed)?;
             }
         }
