@@ -100,6 +100,7 @@ pages! {
     examples_of_img_tag "img-tag"
     examples_of_img_gc "img-gc"
     examples_of_img_fsck "img-fsck"
+    examples_of_img_tags "img-tags"
     examples_of_img_save "img-save"
     examples_of_img_push "img-push"
     examples_of_reg_login "reg-login"

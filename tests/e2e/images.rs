@@ -138,6 +138,30 @@ fn an_image_is_described_as_foreign_tools_do_it() {
 }
 
 #[test]
+fn tags_are_those_that_foreign_tools_list_in_the_order_of_versions() {
+    needs!(Root);
+    let env = Env::online();
+    let theirs = env
+        .sh("skopeo list-tags --tls-verify=false docker://127.0.0.1:5000/library/busybox | jq -r '.Tags[]' | sort")
+        .run()
+        .ok()
+        .text();
+    assert_eq!(env.sh("img-tags -q busybox | LC_ALL=C sort").run().ok().text(), theirs);
+    env.sh("img-tags -q --match '1*' busybox").run().ok().stdout("1\n1.36\n");
+    let long = env.sh("img-tags --json -l --match multi busybox").run().ok().json();
+    assert_eq!(long["Digest"], digest_in_registry(&env, "busybox:multi"));
+    let download = env.sh("img-inspect --remote busybox:multi | jq .DownloadSize").run().ok().line();
+    assert_eq!(long["DownloadSize"].to_string(), download);
+    // An index without the platform is said to be one, and hides no other.
+    let line = "img-tags -q -l --platform linux/s390x busybox";
+    let out = env.sh(line).run().status(1).stderr_has("busybox:multi").stdout_lacks("multi");
+    assert!(out.text().contains("latest"));
+    env.sh("img-tags 127.0.0.1:5000/nothing").run().status(1).one_error(&["nothing"]);
+    env.sh("img-tags busybox:1").run().status(2).one_error(&["has a tag"]);
+    env.sh("img-tags --platform linux/arm64 busybox").run().status(2).one_error(&["--long"]);
+}
+
+#[test]
 fn asking_a_registry_changes_nothing_here() {
     needs!(Root);
     let env = Env::online();

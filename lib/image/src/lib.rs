@@ -17,6 +17,7 @@ mod resolve;
 mod save;
 mod sources;
 mod stream;
+mod tags;
 mod work;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
 pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
 pub use sources::settings;
+pub use tags::tags;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};
 pub use store::{Finding, Trouble};

@@ -17,6 +17,7 @@ mod login;
 mod origin;
 mod push;
 mod repository;
+mod tags;
 mod token;
 
 pub use client::{Client, Settings};

@@ -153,7 +153,7 @@ impl<'c> Repository<'c> {
     }
 
     /// Asks one place after the other, beginning with the preferred one.
-    fn any<T>(&self, ask: impl Fn(&Endpoint) -> Result<T>) -> Result<T> {
+    pub(crate) fn any<T>(&self, ask: impl Fn(&Endpoint) -> Result<T>) -> Result<T> {
         let count = self.endpoints.len();
         let first = self.preferred.load(Ordering::Relaxed);
         let mut refusals: Vec<Error> = Vec::new();

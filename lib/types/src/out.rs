@@ -12,6 +12,7 @@ pub mod img_gc;
 pub mod img_history;
 pub mod img_inspect;
 pub mod img_ls;
+pub mod img_tags;
 pub mod mount;
 pub mod net_forward;
 pub mod vol_ls;

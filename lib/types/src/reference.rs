@@ -110,7 +110,7 @@ impl ImageRef {
     pub fn matches(&self, pattern: &str) -> bool {
         [self.familiar(), self.familiar_name(), self.to_string(), self.repository()]
             .iter()
-            .any(|name| glob(pattern.as_bytes(), name.as_bytes()))
+            .any(|name| glob(pattern, name))
     }
 
     /// Returns the whole reference as people write it: `httpd:latest`, `httpd@sha256:…`.
@@ -252,21 +252,26 @@ fn valid_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| word(b) || b == b'.' || b == b'-')
 }
 
-/// Matches as a shell does for file names.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+/// Matches as a shell does for file names: `*`, `?` and `[a-z]`, none of which matches a slash.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
+    matches(pattern.as_bytes(), text.as_bytes())
+}
+
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
         (Some((b'*', rest)), _) => {
             let end = text.iter().position(|b| *b == b'/').unwrap_or(text.len());
-            (0..=end).any(|n| text.get(n..).is_some_and(|t| glob(rest, t)))
+            (0..=end).any(|n| text.get(n..).is_some_and(|t| matches(rest, t)))
         }
-        (Some((b'?', rest)), Some((c, text))) => *c != b'/' && glob(rest, text),
+        (Some((b'?', rest)), Some((c, text))) => *c != b'/' && matches(rest, text),
         (Some((b'[', rest)), Some((c, text))) => match class(rest, *c) {
-            Some((hit, rest)) => hit && glob(rest, text),
+            Some((hit, rest)) => hit && matches(rest, text),
             None => false,
         },
-        (Some((b'\\', [p, rest @ ..])), Some((c, text))) => p == c && glob(rest, text),
-        (Some((p, rest)), Some((c, text))) => p == c && glob(rest, text),
+        (Some((b'\\', [p, rest @ ..])), Some((c, text))) => p == c && matches(rest, text),
+        (Some((p, rest)), Some((c, text))) => p == c && matches(rest, text),
         _ => false,
     }
 }
