@@ -72,7 +72,7 @@ pub fn exec(
     let wanted = process.terminal().unwrap_or(false);
     let terminal = Terminal::choose(wanted, options.detach, options.console_socket)?;
     let console = open_console(&record, &process, wanted)?;
-    let stdio = stdio::of_program(console.as_ref(), Some(&process), &spec)?;
+    let stdio = stdio::of_program(console.as_ref(), Some(&process), &spec, Some(record.pid))?;
     let signals = if options.detach { None } else { Some(Signals::take()?) };
     let cgroup = if record.cgroup.is_some() { groups::of(&record)? } else { Cgroup::none() };
     let cgroup = cgroup.below(options.cgroup)?;

@@ -113,7 +113,7 @@ fn begin(
     let gate = if goal == Goal::Gate { Some(Gate::make(container)?) } else { None };
     let notify = options.notify_socket.filter(|_| goal == Goal::Program);
     let notify = notify.map(|socket| Notify::bind(container, socket)).transpose()?.flatten();
-    let stdio = stdio::of_program(console.as_ref(), bundle.spec.process().as_ref(), &bundle.spec)?;
+    let stdio = stdio::of_program(console.as_ref(), bundle.spec.process().as_ref(), &bundle.spec, None)?;
     let mut starting = runtime::start(&Launch {
         spec: &bundle.spec,
         rootfs: &rootfs,

@@ -8,9 +8,12 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use oci_spec::runtime::Linux;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
 use types::{Context, Error, Kind, Result};
+
+use crate::plan::Ids;
 
 /// More than any honest passwd or group file has.
 const LIMIT: u64 = 4 << 20;
@@ -176,6 +179,18 @@ fn read(rootfs: BorrowedFd<'_>, path: &str) -> Result<String> {
 #[must_use]
 pub fn supplementary(gid: u32, groups: &[u32]) -> Vec<u32> {
     std::iter::once(gid).chain(groups.iter().copied().filter(|other| *other != gid)).collect()
+}
+
+/// A user and a group of a container as the host sees them, for what its program is given from outside. `first` is
+/// the container's first process, if that is there.
+///
+/// # Errors
+/// If the user namespace cannot be looked at, or lacks one of them.
+pub fn on_host(linux: Option<&Linux>, (uid, gid): (u32, u32), first: Option<i32>) -> Result<(u32, u32)> {
+    match Ids::of_container(linux, first)? {
+        Some(ids) => Ok((ids.user(uid)?, ids.group(gid)?)),
+        None => Ok((uid, gid)),
+    }
 }
 
 #[cfg(test)]

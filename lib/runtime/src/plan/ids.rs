@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci_spec::runtime::{Linux, LinuxIdMapping, Process};
+use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Process};
 use types::{Error, Result};
 
 use super::invalid;
@@ -93,6 +93,25 @@ impl Ids {
         let users = Map::parse("users", &proc.read(pid, "uid_map").map_err(failed)?)?;
         let groups = Map::parse("groups", &proc.read(pid, "gid_map").map_err(failed)?)?;
         Self { users, groups, joined: None }.check().map(Some)
+    }
+
+    /// Those that a container has or is to have: of its first process, if that is there, else of the namespace that
+    /// the configuration makes or joins; none without a user namespace.
+    pub fn of_container(linux: Option<&Linux>, first: Option<i32>) -> Result<Option<Self>> {
+        if let Some(pid) = first {
+            return Self::of_process(pid);
+        }
+        let mut spaces = linux.iter().flat_map(|linux| linux.namespaces().iter().flatten());
+        let space = spaces.find(|space| space.typ() == LinuxNamespaceType::User);
+        let Some((linux, space)) = linux.zip(space) else { return Ok(None) };
+        match space.path().as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            None => Self::of_new(linux).map(Some),
+            Some(path) => {
+                let failed = |e| Error::io(format!("open user namespace {path:?}"), e);
+                let (namespace, _) = sys::namespace::by_path(path).map_err(failed)?;
+                Self::of_joined(namespace, linux).map(Some)
+            }
+        }
     }
 
     fn check(self) -> Result<Self> {

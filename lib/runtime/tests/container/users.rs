@@ -190,3 +190,22 @@ fn a_second_process_is_in_the_same_namespaces() {
     assert_eq!(chain(&error), "user 5000 of the container is not mapped");
     running.end();
 }
+
+/// Pipes of the caller are given to the program's user, who must be found wherever the mappings are.
+#[test]
+fn users_are_known_on_the_host_by_mappings_by_path_and_by_process() {
+    let Some(env) = Env::new() else { return };
+    let mut running = start(&env, with("echo up; sleep 60", "{}", &users("")));
+    assert_eq!(running.line(), "up");
+    let pid = running.process.pid();
+    let joined = format!(r#"{{"namespaces": [{{"type": "user", "path": "/proc/{pid}/ns/user"}}]}}"#);
+    let joined: oci_spec::runtime::Linux = serde_json::from_str(&joined).unwrap();
+    let of = |linux, first| runtime::user::on_host(linux, (5, 6), first).unwrap();
+    let there = (FIRST + 5, FIRST + 6);
+    assert_eq!(of(running.spec.linux().as_ref(), None), there);
+    assert_eq!((of(Some(&joined), None), of(Some(&joined), Some(pid))), (there, there));
+    let me = i32::try_from(std::process::id()).unwrap();
+    assert_eq!((of(None, None), of(None, Some(me))), ((5, 6), (5, 6)));
+    assert!(runtime::user::on_host(Some(&joined), (5000, 0), None).is_err());
+    running.end();
+}
