@@ -3,6 +3,8 @@
 
 #[path = "src/config.rs"]
 mod config;
+#[path = "src/layer.rs"]
+mod layers;
 #[path = "src/log.rs"]
 mod log;
 #[cfg(target_arch = "x86_64")]
@@ -12,6 +14,8 @@ mod seccomp;
 mod state;
 #[path = "src/users.rs"]
 mod users;
+#[path = "src/words.rs"]
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -54,6 +58,20 @@ fn a_record_is_whole_or_damaged_and_hides_no_other() {
 fn a_log_is_read_as_it_was_written() {
     let scratch = log::Scratch::new();
     each("log", |bytes| log::check(&scratch, bytes));
+}
+
+#[test]
+fn a_layer_stays_in_its_directory_and_has_its_digest() {
+    if !tests::met(&[tests::Need::Root]) {
+        return;
+    }
+    let scratch = layers::Scratch::new();
+    each("layer", |bytes| layers::check(&scratch, bytes));
+}
+
+#[test]
+fn what_is_understood_is_written_so_that_it_is_understood_the_same() {
+    each("words", words::check);
 }
 
 // The meaning of a profile is worked out for the numbers of one architecture.

@@ -4,8 +4,10 @@
 
 pub mod config;
 pub mod json;
+pub mod layer;
 pub mod libseccomp;
 pub mod log;
 pub mod seccomp;
 pub mod state;
 pub mod users;
+pub mod words;
