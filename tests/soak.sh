@@ -2,8 +2,8 @@
 # soak.sh: what takes hours. `make soak`.
 #
 # Every call of the commands that tests/e2e/matrix.rs disturbs, in each way; a thousand containers, 64 at
-# once; the races against a hostile sibling, 50,000 starts each. LONGSHORE_SOAK_ONLY=TEXT takes only the
-# commands of the matrix that contain it.
+# once; the races against a hostile sibling, 50,000 starts each. LONGSHORE_SOAK_ONLY=TEXT takes only
+# what contains it of the matrix, such as "EIO ctr-stop" or "kill ctr-run -d"; LONGSHORE_SOAK_EACH=N only each Nth call.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
