@@ -24,7 +24,7 @@ fn hooks_run_after_the_start_and_after_the_end_and_a_failure_ends_the_container(
     bundle.leave("create").ok();
     bundle.oci(&["start"]).run().ok();
     assert!(told("started").ends_with("running\n"));
-    bundle.exec(&["--apparmor", "x"], &["true"]).status(255).stderr_has("AppArmor profile is not supported");
+    bundle.exec(&["--apparmor", "x"], &["true"]).status(255).stderr_has("AppArmor profile \"x\"");
     bundle.oci(&["delete", "--force"]).run().ok();
     assert!(told("stopped").ends_with("stopped\n"));
 

@@ -48,7 +48,8 @@ failures() {
     for suite in "${suites[@]}"; do
         [ -e "$(cases_of "$suite" ctr-oci)" ] || continue
         sed -n 's/^fail\t//p' "$(cases_of "$suite" ctr-oci)" | sort -u | while IFS= read -r name; do
-            why=$(expected_lines "$suite" | awk -F'\t' -v name="$name" '$1 == name { print $2; exit }')
+            # To the end: who writes into a pipe that nobody reads fails.
+            why=$(expected_lines "$suite" | awk -F'\t' -v name="$name" '$1 == name && !n++ { print $2 }')
             peers=
             for peer in runc crun; do
                 if grep -qsxF "fail"$'\t'"$name" "$(cases_of "$suite" "$peer")"; then peers=${peers:+$peers, }$peer; fi
