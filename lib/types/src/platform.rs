@@ -75,7 +75,11 @@ impl FromStr for Platform {
             ["linux"] => return Ok(Self::host()),
             [arch] => return Ok(Self::new("linux", arch, "")),
             // `arm/v7`: the os may be left out, as in Docker.
-            [arch, variant] if level(variant).is_some() => return Ok(Self::new("linux", arch, variant)),
+            [arch, variant]
+                if !arch.eq_ignore_ascii_case("linux") && level(&variant.to_ascii_lowercase()).is_some() =>
+            {
+                return Ok(Self::new("linux", arch, variant));
+            }
             [os, arch] => return Ok(Self::new(os, arch, "")),
             [os, arch, variant] => return Ok(Self::new(os, arch, variant)),
             _ => {}
@@ -107,6 +111,8 @@ mod tests {
             ("amd64", "linux/amd64"),
             ("linux/x86_64", "linux/amd64"),
             ("linux/arm64/v8", "linux/arm64"),
+            ("ARM/V6", "linux/arm/v6"),
+            ("linux/v8", "linux/v8"),
             ("aarch64", "linux/arm64"),
             ("linux/arm", "linux/arm/v7"),
             ("arm/v6", "linux/arm/v6"),
