@@ -104,7 +104,8 @@ fn cve_2025_31133_masks_are_not_made_of_the_images_null_device() {
         },
     );
     env.sh("ctr-start -a evil").run().ok().stdout(wanted);
-    // A bundle may do without a `/dev` of ours: then that of the image stays.
+    // A bundle may do without a `/dev` of ours. What is in the place of a device is an error (runtime spec,
+    // "Devices"); if it binds one, that is as the bundle wants it.
     for null in [None, Some("/proc/sys/kernel/core_pattern"), Some("host")] {
         let bundle = env.bundle(masked);
         let dev = env.dir().join("bundle/rootfs/dev");
@@ -120,6 +121,12 @@ fn cve_2025_31133_masks_are_not_made_of_the_images_null_device() {
                 .unwrap()
                 .retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
             config["linux"]["maskedPaths"] = json!(["/proc/keys", "/proc/timer_list", "/sys/firmware"]);
+        });
+        bundle.run().status_is_not(0).one_error(&["/dev/null"]);
+        bundle.edit(|config| {
+            let bind =
+                json!({"destination": "/dev", "type": "bind", "source": "rootfs/dev", "options": ["bind"]});
+            config["mounts"].as_array_mut().unwrap().push(bind);
         });
         bundle.run().ok().stdout(wanted);
         env.sh("rm -r bundle").run().ok();

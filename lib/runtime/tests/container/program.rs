@@ -109,7 +109,9 @@ fn the_first_process_of_an_ignored_signal_mask_starts_clean() {
 fn our_own_process_1_passes_signals_on_and_reaps() {
     let Some(mut env) = Env::new() else { return };
     env.init = true;
-    let script = "tr '\\000' ' ' < /proc/1/cmdline; cat /proc/1/comm; trap 'echo term; exit 3' TERM; \
+    // It gets its name when the program runs, which is a moment after that.
+    let script = "until grep -qx longshore-init /proc/1/comm; do sleep 0.02; done; \
+        tr '\\000' ' ' < /proc/1/cmdline; cat /proc/1/comm; trap 'echo term; exit 3' TERM; \
         (sh -c 'sleep 0.1 & sh -c true' &); sleep 0.4; cat /proc/[0-9]*/status | grep -c '^State:.Z'; echo up; \
         while :; do sleep 0.05; done";
     let mut running = env.start(Env::request(script)).unwrap();
