@@ -1,11 +1,10 @@
 #!/bin/bash
 # world.sh ROOT: fills ROOT with the world inside the virtual machine: programs of Debian packages with their
 # libraries, ours, the test programs that are named in TESTS (NAME=PATH ...), the images of the fixtures that
-# they pull, and what they read from the source tree, at the path where it is out here.
+# they pull, and in /disk/source what they read from the source tree.
 set -euo pipefail
 root=${1:?usage: world.sh ROOT}
 target=${CARGO_TARGET_DIR:-target}
-top=$PWD
 
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/local/bin,lib,dev,proc,sys,run,tmp,root,etc,disk/tmp,disk/tests,var/lib}
 ln -s lib "$root/lib64"
@@ -51,7 +50,7 @@ done
 # One repository of the registry with the blobs that it links to.
 registry=docker/registry/v2
 fixtures=$root/disk/fixtures
-mkdir -p "$fixtures/registry/$registry/repositories/library" "$root$top"
+mkdir -p "$fixtures/registry/$registry/repositories/library" "$root/disk/source"
 cp "$target/fixtures/images.stamp" "$fixtures/"
 (
     cd "$target/fixtures/registry/$registry"
@@ -62,7 +61,7 @@ cp "$target/fixtures/images.stamp" "$fixtures/"
         cp -a --parents "blobs/sha256/${digest:0:2}/$digest" "$fixtures/registry/$registry/"
     done
 )
-cp -a --parents Cargo.toml man tests/fixtures tests/golden tests/schema "$root$top/" # what is read at run time
+cp -a --parents Cargo.toml man tests/fixtures tests/golden tests/schema "$root/disk/source/" # what is read at run time
 for tool in tools/*; do
-    mkdir -p "$root$top/$tool"
+    mkdir -p "$root/disk/source/$tool"
 done
