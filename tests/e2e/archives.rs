@@ -42,6 +42,14 @@ fn a_loaded_image_runs() {
 }
 
 #[test]
+fn names_that_cannot_be_printed_are_no_success() {
+    needs!(Root);
+    let env = Env::with_images(&["whiteouts"]);
+    env.sh("img-save whiteouts >w.tar").run().ok();
+    env.sh("img-load -i w.tar >/dev/full").run().status(125).one_error(&["write standard output"]);
+}
+
+#[test]
 fn foreign_tools_read_each_form() {
     needs!(Root);
     let env = Env::with_images(&["whiteouts"]);

@@ -1,7 +1,6 @@
 //! Looking through the store, and mending what is damaged by fetching it again.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
 
 use registry::Client;
 use store::{Finding, Store, Trouble};
@@ -49,12 +48,4 @@ pub fn mend(
     let left = store.check(options.cancel)?;
     let stays = |f: &Finding| left.iter().any(|l| l.trouble == f.trouble && l.digest == f.digest);
     Ok(findings.into_iter().map(|finding| Checked { fixed: !stays(&finding), finding }).collect())
-}
-
-/// Looks at every blob and every image of the store.
-///
-/// # Errors
-/// If something cannot be read, other than by being damaged.
-pub fn check(store: &Store, stop: &AtomicBool) -> Result<Vec<Finding>> {
-    store.check(stop)
 }

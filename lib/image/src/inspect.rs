@@ -51,26 +51,13 @@ struct Layers {
     diff_ids: Vec<Digest>,
 }
 
-/// An image of the store, by name, `NAME@DIGEST`, id, or a unique beginning of an id.
-///
-/// # Errors
-/// `NotFound`.
-pub fn find(store: &Store, wanted: &str) -> Result<store::Image> {
-    store.image(wanted)
-}
-
 /// Describes an image of the store.
 ///
 /// # Errors
 /// `NotFound`; `Corrupt` if it is damaged.
 pub fn inspect(store: &Store, wanted: &str) -> Result<Image> {
     let image = store.image(wanted)?;
-    let content = store.read_blob(&image.manifest, MAX_MANIFEST)?;
-    let (document, media_type) = Document::parse(&content, "")?;
-    let Document::Manifest(manifest) = document else {
-        return Err(Error::new(Kind::Corrupt, "its manifest is an index"));
-    };
-    let descriptor = Descriptor { media_type, digest: image.manifest, size: content.len() as u64 };
+    let (descriptor, manifest, _) = manifest_of(store, &image)?;
     record(&Parts {
         name: &image.name,
         names: &store.image_names(&image)?,
@@ -80,6 +67,17 @@ pub fn inspect(store: &Store, wanted: &str) -> Result<Image> {
         config: &store.read_blob(&image.id, MAX_CONFIG)?,
         size: Some(image.size),
     })
+}
+
+/// The manifest of an image of the store: what it is called, what it says, and its bytes.
+pub(crate) fn manifest_of(store: &Store, image: &store::Image) -> Result<(Descriptor, Manifest, Vec<u8>)> {
+    let content = store.read_blob(&image.manifest, MAX_MANIFEST)?;
+    let (document, media_type) = Document::parse(&content, "")?;
+    let Document::Manifest(manifest) = document else {
+        return Err(Error::new(Kind::Corrupt, "its manifest is an index"));
+    };
+    let size = content.len() as u64;
+    Ok((Descriptor { media_type, digest: image.manifest, size }, manifest, content))
 }
 
 /// Puts the parts into words.

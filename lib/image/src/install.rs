@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::{Commit, Store, Verified};
 use types::digest::Digest;
-use types::oci::{Descriptor, IndexPlatform, MAX_CONFIG};
+use types::oci::{ConfigBrief, Descriptor, IndexPlatform};
 use types::platform::Platform;
 use types::{Context, Error, Kind, Result};
 
@@ -114,31 +114,11 @@ fn read_config<'a>(
     config: &Descriptor,
     cancelled: &Cancelled<'_>,
 ) -> Result<(Vec<Digest>, Platform, Option<Verified<'a>>)> {
-    #[derive(serde::Deserialize)]
-    struct Config {
-        #[serde(default)]
-        os: String,
-        #[serde(default)]
-        architecture: String,
-        #[serde(default)]
-        variant: String,
-        rootfs: RootFs,
-    }
-    #[derive(serde::Deserialize)]
-    struct RootFs {
-        diff_ids: Vec<Digest>,
-    }
-    if config.size > MAX_CONFIG {
-        return Err(Error::new(
-            Kind::Invalid,
-            format!("its configuration is larger than {} MiB", MAX_CONFIG >> 20),
-        ));
-    }
     let stream = Stream::new(config.size);
     let verified = source.fetch(config, &stream, cancelled)?;
     let text = std::io::read_to_string(stream.follow()).context("read its configuration")?;
-    let parsed: Config = serde_json::from_str(&text)
+    let parsed: ConfigBrief = serde_json::from_str(&text)
         .map_err(|e| Error::because(Kind::Invalid, "read its configuration", e))?;
-    let platform = Platform::new(&parsed.os, &parsed.architecture, &parsed.variant);
+    let platform = parsed.platform();
     Ok((parsed.rootfs.diff_ids, platform, verified))
 }

@@ -31,20 +31,19 @@ mod origin_tests;
 #[cfg(test)]
 mod push_tests;
 
-pub use fsck::{Checked, check, mend};
+pub use fsck::{Checked, mend};
 pub use history::history;
-pub use inspect::{configuration, document, find, inspect};
-pub use load::{LoadOptions, Told, load_archive, load_dir};
+pub use inspect::{configuration, document, inspect};
+pub use load::{LoadOptions, Told, load_archive, load_path};
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
 pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
 pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
-pub use sources::settings;
+pub use sources::{client, settings};
 pub use tags::tags;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};
-pub use store::{Finding, Trouble};
 
 use sha2::Digest as _;
 

@@ -8,7 +8,7 @@ use types::{Error, Kind, Result};
 
 use crate::fake_registry::{self, digest};
 use crate::fault_tests::{scratch, words};
-use crate::{LoadOptions, PullOptions, SaveFormat, Silent, TarSink, load_archive, load_dir, save};
+use crate::{LoadOptions, PullOptions, SaveFormat, Silent, TarSink, load_archive, load_path, save};
 use store::Store;
 
 /// An image of the fake registry, as files.
@@ -339,7 +339,7 @@ fn a_directory_that_leads_out_of_itself_is_refused() {
     let options = LoadOptions { pull, name: None, replace: false };
     let try_it = |store: &Store| {
         let mut outcome = Ok(());
-        load_dir(store, &top, &options, &mut |_, o| outcome = o.map(drop)).and(outcome)
+        load_path(store, &top, &options, &mut |_, o| outcome = o.map(drop)).and(outcome)
     };
     let s = scratch();
     try_it(&s.store).expect("load");

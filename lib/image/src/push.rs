@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use registry::{Client, Repository};
 use store::Store;
 use types::digest::Digest;
-use types::oci::{Descriptor, Document, MAX_MANIFEST};
+use types::oci::Descriptor;
 use types::reference::ImageRef;
 use types::{Context, Error, Kind, Result};
+
+use crate::inspect::manifest_of;
 
 /// How to push.
 #[derive(Debug, Clone, Copy)]
@@ -28,12 +30,7 @@ pub struct PushOptions<'a> {
 /// `NotFound`; those of the registry. Without its manifest what was sent is no image yet.
 pub fn push(store: &Store, client: &Client, name: &ImageRef, options: &PushOptions<'_>) -> Result<String> {
     let image = store.image(&name.to_string())?;
-    let content = store.read_blob(&image.manifest, MAX_MANIFEST)?;
-    let (document, media_type) = Document::parse(&content, "")?;
-    let Document::Manifest(manifest) = document else {
-        return Err(Error::new(Kind::Corrupt, "its manifest is an index"));
-    };
-    let descriptor = Descriptor { media_type, digest: image.manifest, size: content.len() as u64 };
+    let (descriptor, manifest, content) = manifest_of(store, &image)?;
     let repository = client.repository(name)?;
     let mut blobs: Vec<Descriptor> = Vec::new();
     for blob in std::iter::once(&manifest.config).chain(&manifest.layers) {

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use registry::Client;
 use types::digest::Digest;
-use types::oci::{Descriptor, MAX_CONFIG};
+use types::oci::Descriptor;
 use types::out::img_inspect::Image;
 use types::platform::Platform;
 use types::reference::ImageRef;
@@ -35,12 +35,6 @@ pub fn remote(client: &Client, name: &ImageRef, platform: &Platform) -> Result<R
     let top = Top { content: fetched.content, digest: fetched.digest, media_type: fetched.media_type };
     let chosen = resolve(name, top, platform, |wanted| Ok(repository.manifest(wanted)?.content))?;
     let descriptor = &chosen.manifest.config;
-    if descriptor.size > MAX_CONFIG {
-        return Err(Error::new(
-            Kind::Invalid,
-            format!("its configuration is larger than {} MiB", MAX_CONFIG >> 20),
-        ));
-    }
     let mut config = Vec::new();
     repository
         .blob(descriptor, 0)?

@@ -2,7 +2,7 @@
 
 use store::NewImage;
 use types::digest::Digest;
-use types::oci::{Descriptor, Document, Manifest};
+use types::oci::{Descriptor, Document, MAX_CONFIG, Manifest};
 use types::platform::Platform;
 use types::reference::ImageRef;
 use types::{Error, Kind, Result};
@@ -95,6 +95,10 @@ fn check(manifest: &Manifest) -> Result<()> {
                 manifest.config.media_type
             ),
         ));
+    }
+    if manifest.config.size > MAX_CONFIG {
+        let why = format!("its configuration is larger than {} MiB", MAX_CONFIG >> 20);
+        return Err(Error::new(Kind::Invalid, why));
     }
     if manifest.layers.len() > MAX_LAYERS {
         return Err(Error::new(

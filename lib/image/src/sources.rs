@@ -1,6 +1,6 @@
 //! Where images come from, as the files of a user say it.
 
-use registry::{Credentials, Registries, Settings};
+use registry::{Client, Credentials, Registries, Settings};
 use types::Result;
 
 /// What a client is made from: the texts of containers-registries.conf(5), in their order, and those with
@@ -18,4 +18,12 @@ pub fn settings(registry_files: &[(String, String)], login_files: &[(String, Str
         credentials.add(name, text)?;
     }
     Ok(Settings { registries, credentials, ..Settings::default() })
+}
+
+/// A client that does as these files say.
+///
+/// # Errors
+/// As [`settings`].
+pub fn client(registry_files: &[(String, String)], login_files: &[(String, String)]) -> Result<Client> {
+    settings(registry_files, login_files).map(Client::new)
 }

@@ -28,6 +28,19 @@ pub enum Trouble {
     BadDocument,
 }
 
+impl Trouble {
+    /// In words, for people and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DamagedBlob => "damaged blob",
+            Self::MissingBlob => "missing blob",
+            Self::MissingLayer => "missing layer",
+            Self::BadDocument => "bad document",
+        }
+    }
+}
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {

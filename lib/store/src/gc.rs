@@ -20,6 +20,18 @@ pub enum GarbageKind {
     Partial,
 }
 
+impl GarbageKind {
+    /// The word, for people and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Layer => "layer",
+            Self::Partial => "partial",
+        }
+    }
+}
+
 /// A piece of garbage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Garbage {

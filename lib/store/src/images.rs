@@ -4,7 +4,7 @@
 
 use oci_spec::image::ImageConfiguration;
 use types::digest::Digest;
-use types::oci::{Descriptor, Document, IndexEntry, MAX_CONFIG, MAX_MANIFEST, Manifest};
+use types::oci::{ConfigBrief, Descriptor, Document, IndexEntry, MAX_CONFIG, MAX_MANIFEST, Manifest};
 use types::reference::ImageRef;
 use types::{Context, Error, Kind, Result};
 
@@ -94,14 +94,12 @@ impl Store {
 
     fn load(&self, entry: &Entry) -> Result<Image> {
         let manifest = self.manifest(&entry.manifest)?;
-        let content = self.read_blob(&manifest.config.digest, MAX_CONFIG)?;
-        let brief: Brief = serde_json::from_slice(&content)
-            .map_err(|e| Error::because(Kind::Corrupt, "read its configuration", e))?;
+        let brief = self.config_brief(&manifest)?;
         let mut size = 0u64;
         for (layer, blob) in brief.rootfs.diff_ids.iter().zip(&manifest.layers) {
             size = size.saturating_add(self.layer_record(layer)?.map_or(blob.size, |r| r.size));
         }
-        let platform = types::platform::Platform::new(&brief.os, &brief.architecture, &brief.variant);
+        let (platform, labels) = (brief.platform(), brief.labels());
         Ok(Image {
             name: entry.name.clone(),
             digest: entry.index.unwrap_or(entry.manifest),
@@ -112,8 +110,15 @@ impl Store {
             size,
             created: brief.created.filter(|c| !c.is_empty()),
             platform: platform.to_string(),
-            labels: brief.config.and_then(|c| c.labels).unwrap_or_default(),
+            labels,
         })
+    }
+
+    /// What most need to know of an image's configuration.
+    pub(crate) fn config_brief(&self, manifest: &Manifest) -> Result<ConfigBrief> {
+        let content = self.read_blob(&manifest.config.digest, MAX_CONFIG)?;
+        serde_json::from_slice(&content)
+            .map_err(|e| Error::because(Kind::Corrupt, "read its configuration", e))
     }
 
     /// The entries of `index.json` that are ours to list: those with a name.
@@ -143,33 +148,6 @@ impl Entry {
     pub(crate) fn has_digest(&self, digest: Digest) -> bool {
         self.manifest == digest || self.index == Some(digest)
     }
-}
-
-/// The fields of a configuration that a listing needs. Far less work than the whole of it.
-#[derive(serde::Deserialize)]
-struct Brief {
-    #[serde(default)]
-    created: Option<String>,
-    #[serde(default)]
-    os: String,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    variant: String,
-    rootfs: RootFs,
-    #[serde(default)]
-    config: Option<BriefConfig>,
-}
-
-#[derive(serde::Deserialize)]
-struct RootFs {
-    diff_ids: Vec<Digest>,
-}
-
-#[derive(serde::Deserialize)]
-struct BriefConfig {
-    #[serde(rename = "Labels", default)]
-    labels: Option<std::collections::BTreeMap<String, String>>,
 }
 
 pub(crate) fn find<'e>(store: &Store, entries: &'e [Entry], wanted: &str) -> Result<Option<&'e Entry>> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use types::digest::Digest;
-use types::oci::{IndexEntry, MAX_CONFIG, Manifest};
+use types::oci::{IndexEntry, Manifest};
 use types::reference::ImageRef;
 use types::{Error, Kind, Result};
 
@@ -157,18 +157,7 @@ impl Store {
 
     /// The digests of an image's uncompressed layers.
     pub(crate) fn diff_ids(&self, manifest: &Manifest) -> Result<Vec<Digest>> {
-        #[derive(serde::Deserialize)]
-        struct Config {
-            rootfs: RootFs,
-        }
-        #[derive(serde::Deserialize)]
-        struct RootFs {
-            diff_ids: Vec<Digest>,
-        }
-        let content = self.read_blob(&manifest.config.digest, MAX_CONFIG)?;
-        serde_json::from_slice::<Config>(&content)
-            .map(|c| c.rootfs.diff_ids)
-            .map_err(|e| Error::because(Kind::Corrupt, "read an image's configuration", e))
+        self.config_brief(manifest).map(|config| config.rootfs.diff_ids)
     }
 
     /// Takes the names of content away. Removing needs no free space on the disk.

@@ -1,7 +1,7 @@
 //! Documents of the image world that are pointed at by digest: descriptors, manifests, indexes.
 //!
 //! Only what a client has to understand; Docker's schema 2 and OCI differ in their media types
-//! alone, so that one struct serves both. An image's configuration is `oci-spec`'s type.
+//! alone, so that one struct serves both. An image's whole configuration is `oci-spec`'s type.
 
 use std::collections::BTreeMap;
 
@@ -46,6 +46,51 @@ pub struct Manifest {
     pub config: Descriptor,
     /// The compressed layers, lowest first.
     pub layers: Vec<Descriptor>,
+}
+
+/// The fields of a configuration that most need. Far less work than the whole of it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ConfigBrief {
+    /// RFC 3339; absent if the image does not say.
+    #[serde(default)]
+    pub created: Option<String>,
+    #[serde(default)]
+    os: String,
+    #[serde(default)]
+    architecture: String,
+    #[serde(default)]
+    variant: String,
+    /// What its file system is made of.
+    pub rootfs: RootFs,
+    #[serde(default)]
+    config: Option<Defaults>,
+}
+
+/// What a file system is made of.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RootFs {
+    /// Digests of the uncompressed layers, lowest first.
+    pub diff_ids: Vec<Digest>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Defaults {
+    #[serde(rename = "Labels", default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl ConfigBrief {
+    /// What it was built for; empty parts if it does not say.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.os, &self.architecture, &self.variant)
+    }
+
+    /// Labels of its containers.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        self.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default()
+    }
 }
 
 /// Manifests of one image for several platforms.

@@ -87,6 +87,19 @@ impl ImageRef {
         self.domain == other.domain && self.path == other.path
     }
 
+    /// Reads a name that has neither tag nor digest: all of a repository is meant.
+    ///
+    /// # Errors
+    /// `Invalid` if it has one, or is no name.
+    pub fn parse_repository(text: &str) -> Result<Self> {
+        let name: Self = text.parse()?;
+        let has_tag = text.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        if has_tag || name.digest().is_some() {
+            return Err(Error::new(Kind::Invalid, format!("{text:?} has a tag or a digest")));
+        }
+        Ok(name)
+    }
+
     /// Returns the repository as people write it: `httpd`, `localhost:5000/library/busybox`.
     #[must_use]
     pub fn familiar_name(&self) -> String {
@@ -414,6 +427,17 @@ mod tests {
             ("", "httpd"),
         ] {
             assert!(!hit(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_repository_has_neither_tag_nor_digest() {
+        for good in ["httpd", "localhost:5000/a/b", "r.example:5000/a"] {
+            assert_eq!(ImageRef::parse_repository(good).unwrap(), good.parse().unwrap());
+        }
+        let digest = format!("httpd@sha256:{}", "0".repeat(64));
+        for bad in ["httpd:latest", "httpd:2", "localhost:5000/a:1", digest.as_str(), "Bad", ""] {
+            assert!(ImageRef::parse_repository(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! img-digest - print the digests of images.
 
-use image::Client;
 use types::platform::Platform;
 use types::reference::ImageRef;
 
@@ -34,11 +33,11 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
     if !remote {
         let store = store.open()?;
         return images.each("look up", |name| {
-            let image = image::find(&store, name)?;
+            let image = store.image(name)?;
             Ok(if full_ref { image.pinned() } else { image.digest.to_string() })
         });
     }
-    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     images.each("ask for", |name| {
         let name: ImageRef = name.parse()?;
         let digest = image::remote_digest(&client, &name, platform.as_ref())?;

@@ -1,7 +1,7 @@
 //! img-fsck - find and mend damaged images.
 
 use cli::{Exit, Format};
-use image::{Checked, Client, PullOptions, Silent, Trouble};
+use image::{Checked, PullOptions, Silent};
 use types::out::img_gc::Finding;
 
 /// Find and mend damaged images
@@ -27,9 +27,9 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let Args { store, format, fix } = args;
     let store = store.open()?;
-    let findings = image::check(&store, interrupt.flag())?;
+    let findings = store.check(interrupt.flag())?;
     let checked = if fix {
-        let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+        let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
         let platform = cli::default_platform()?;
         let (progress, cancel) = (&Silent, interrupt.flag());
         let options = PullOptions { platform: &platform, downloads: 4, unpackers: 2, progress, cancel };
@@ -43,18 +43,9 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let mut out = format.writer();
     for Checked { finding, fixed } in checked {
         let images = finding.images.iter().map(types::reference::ImageRef::familiar).collect();
-        let (problem, digest) = (word(finding.trouble), finding.digest);
+        let (problem, digest) = (finding.trouble.name(), finding.digest);
         out.record(&Finding { problem, digest, images, fixed, shown: digest.to_string() })?;
     }
     out.finish()?;
     Ok(interrupt.exit(exit))
-}
-
-fn word(trouble: Trouble) -> &'static str {
-    match trouble {
-        Trouble::DamagedBlob => "damaged blob",
-        Trouble::MissingBlob => "missing blob",
-        Trouble::MissingLayer => "missing layer",
-        Trouble::BadDocument => "bad document",
-    }
 }

@@ -1,7 +1,6 @@
 //! img-gc - remove what no image and no container needs.
 
 use cli::{Exit, Format};
-use store::GarbageKind;
 use types::out::img_gc::Garbage;
 
 /// Remove what no image and no container needs
@@ -28,19 +27,11 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let mut out = format.writer();
     for piece in store.open()?.collect_garbage(dry_run)? {
         out.record(&Garbage {
-            kind: word(piece.kind),
+            kind: piece.kind.name(),
             digest: piece.digest,
             size: piece.size,
             shown: piece.digest.to_string(),
         })?;
     }
     out.finish()
-}
-
-fn word(kind: GarbageKind) -> &'static str {
-    match kind {
-        GarbageKind::Blob => "blob",
-        GarbageKind::Layer => "layer",
-        GarbageKind::Partial => "partial",
-    }
 }

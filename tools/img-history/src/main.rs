@@ -31,7 +31,7 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args) -> anyhow::Result<Exit> {
     let Args { store, format, no_trunc, human, image } = args;
     let store = store.open()?;
-    let image = image::find(&store, &cli::one(&image)?)?;
+    let image = store.image(&cli::one(&image)?)?;
     let mut out = format.writer();
     let now = cli::now();
     for mut step in image::history(&store, &image)? {

@@ -4,7 +4,6 @@ use std::io::Write;
 
 use anyhow::Context;
 use cli::Exit;
-use image::Client;
 use types::platform::Platform;
 use types::reference::ImageRef;
 
@@ -54,7 +53,7 @@ fn look(args: Args) -> anyhow::Result<Exit> {
 /// In a registry.
 fn ask(args: Args) -> anyhow::Result<Exit> {
     let Args { platform, raw, config, images, .. } = args;
-    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     let own = platform.is_some();
     let platform = platform.map_or_else(cli::default_platform, Ok)?;
     let remote = |name: &str| image::remote(&client, &name.parse::<ImageRef>()?, &platform);

@@ -1,10 +1,9 @@
 //! img-load - load images from an archive.
 
-use std::fs::File;
-use std::io::{IsTerminal, Write, stdin, stdout};
+use std::io::{IsTerminal, stdin};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use cli::Exit;
 use image::{LoadOptions, PullOptions, Pulled, Silent};
 use types::platform::Platform;
 use types::reference::ImageRef;
@@ -39,7 +38,7 @@ fn main() -> std::process::ExitCode {
     cli::main(run)
 }
 
-fn run(args: Args) -> anyhow::Result<cli::Exit> {
+fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let Args { store, input, tag, replace, platform, quiet: _ } = args;
     let store = store.open()?;
@@ -47,27 +46,22 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let (progress, cancel) = (&Silent, interrupt.flag());
     let pull = PullOptions { platform: &platform, downloads: 1, unpackers: 2, progress, cancel };
     let options = LoadOptions { pull, name: tag, replace };
-    let mut exit = cli::Exit::Ok;
+    let (mut exit, mut printed) = (Exit::Ok, Ok(Exit::Ok));
     let mut told = |name: &str, outcome: types::Result<Pulled>| match outcome {
-        Ok(loaded) => drop(writeln!(stdout(), "{}", loaded.pinned)),
+        Ok(loaded) if printed.is_ok() => printed = cli::print_line(&loaded.pinned),
+        Ok(_) => {}
         Err(e) => {
             cli::report(&e.within(format!("load {name:?}")).into());
-            exit = cli::Exit::Failed;
+            exit = Exit::Failed;
         }
     };
     match &input {
-        Some(dir) if dir.is_dir() => {
-            image::load_dir(&store, dir, &options, &mut told).with_context(|| format!("load {dir:?}"))?;
-        }
-        Some(path) => {
-            let file = File::open(path).with_context(|| format!("open {path:?}"))?;
-            image::load_archive(&store, file, &options, &mut told)
-                .with_context(|| format!("load {path:?}"))?;
-        }
+        Some(path) => image::load_path(&store, path, &options, &mut told)?,
         None if stdin().is_terminal() => {
             return Err(Error::new(Kind::Invalid, "stdin is a terminal").hint("name a file in -i").into());
         }
         None => image::load_archive(&store, stdin().lock(), &options, &mut told)?,
     }
+    printed?;
     Ok(interrupt.exit(exit))
 }

@@ -4,7 +4,7 @@ mod show;
 
 use std::sync::atomic::Ordering;
 
-use image::{Client, PullOptions};
+use image::PullOptions;
 use types::platform::Platform;
 use types::reference::ImageRef;
 
@@ -36,7 +36,7 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let store = args.store.open()?;
-    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     let platform = args.platform.map_or_else(cli::default_platform, Ok)?;
     let how = if args.quiet { show::How::None } else { args.progress };
     let exit = args.images.each("pull", |name| {

@@ -1,9 +1,8 @@
 //! img-push - push images to a registry.
 
 use cli::Exit;
-use image::{Client, PushOptions};
+use image::PushOptions;
 use types::reference::ImageRef;
-use types::{Error, Kind};
 
 /// Push images to a registry
 ///
@@ -34,17 +33,13 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let Args { store, all_tags, chunk_size, images, quiet: _ } = args;
     let store = store.open()?;
-    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     let options = PushOptions { chunk: chunk_size, uploads: 4, cancel: interrupt.flag() };
     let exit = images.each("push", |name| {
-        let reference: ImageRef = name.parse()?;
         if !all_tags {
-            return image::push(&store, &client, &reference, &options);
+            return image::push(&store, &client, &name.parse()?, &options);
         }
-        if reference.tag() != Some("latest") || name.ends_with(":latest") {
-            return Err(Error::new(Kind::Invalid, "with --all-tags a name has neither tag nor digest"));
-        }
-        let tags = image::tags_of(&store, &reference)?;
+        let tags = image::tags_of(&store, &ImageRef::parse_repository(name)?)?;
         let pushed: types::Result<Vec<_>> =
             tags.iter().map(|tag| image::push(&store, &client, tag, &options)).collect();
         Ok(pushed?.join("\n"))

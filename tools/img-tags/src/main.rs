@@ -1,11 +1,9 @@
 //! img-tags - list the tags of a repository.
 
 use cli::{Exit, Format};
-use image::Client;
 use types::out::img_tags::{Long, Tag};
 use types::platform::Platform;
 use types::reference::{ImageRef, glob};
-use types::{Error, Kind};
 
 /// List the tags of a repository
 ///
@@ -35,13 +33,8 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let Args { format, pattern, long, platform, repository } = args;
-    let name = cli::one(&repository)?;
-    let repository: ImageRef = name.parse()?;
-    if repository.familiar() != format!("{}:latest", repository.familiar_name()) || name.ends_with(":latest")
-    {
-        return Err(Error::new(Kind::Invalid, format!("{name:?} has a tag or a digest")).into());
-    }
-    let client = Client::new(image::settings(&cli::registry_files()?, &cli::login_files()?)?);
+    let repository = ImageRef::parse_repository(&cli::one(&repository)?)?;
+    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     let mut tags = image::tags(&client, &repository)?;
     tags.retain(|tag| pattern.as_deref().is_none_or(|p| glob(p, tag)));
     let short = |tag: String| Tag { name: format!("{}:{tag}", repository.familiar_name()), tag };

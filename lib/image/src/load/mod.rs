@@ -8,6 +8,7 @@ mod files;
 mod found;
 mod names;
 
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -61,11 +62,24 @@ pub fn load_archive(
 ///
 /// # Errors
 /// As [`load_archive`].
-pub fn load_dir(store: &Store, path: &Path, options: &LoadOptions<'_>, told: &mut Told<'_>) -> Result<()> {
+fn load_dir(store: &Store, path: &Path, options: &LoadOptions<'_>, told: &mut Told<'_>) -> Result<()> {
     store.sweep_layers()?;
     let stage = store.stage()?;
     let files = Directory::open(path, &stage)?;
     load(store, &stage, &files, options, told)
+}
+
+/// Loads the images of a file or a directory.
+///
+/// # Errors
+/// As [`load_archive`].
+pub fn load_path(store: &Store, path: &Path, options: &LoadOptions<'_>, told: &mut Told<'_>) -> Result<()> {
+    let loaded = if path.is_dir() {
+        load_dir(store, path, options, told)
+    } else {
+        File::open(path).context("open it").and_then(|file| load_archive(store, file, options, told))
+    };
+    loaded.with_context(|| format!("load {path:?}"))
 }
 
 fn load(
