@@ -50,6 +50,24 @@ fn names_that_cannot_be_printed_are_no_success() {
 }
 
 #[test]
+fn a_load_that_waits_for_more_can_be_interrupted() {
+    needs!(Root);
+    let env = Env::with_images(&["whiteouts"]);
+    // The archive does not end: its writer stays.
+    let writer = env
+        .sh("mkfifo f; img-save whiteouts >w.tar; exec 3<>f; head -c 2000 w.tar >&3; touch ready; exec sleep 60")
+        .start();
+    env.sh("until test -e ready; do sleep 0.02; done").run().ok();
+    let load = env.sh("exec img-load <f").start();
+    env.sh("until test -n \"$(find $LONGSHORE_ROOT/tmp -mindepth 1)\"; do sleep 0.02; done").run().ok();
+    load.signal("INT");
+    load.wait().status(130).one_error(&["interrupted"]).took_less_than(Duration::from_secs(20));
+    env.sh("find $LONGSHORE_ROOT/tmp -mindepth 1").run().ok().stdout("");
+    writer.signal("KILL");
+    writer.wait().status_is_not(0);
+}
+
+#[test]
 fn foreign_tools_read_each_form() {
     needs!(Root);
     let env = Env::with_images(&["whiteouts"]);

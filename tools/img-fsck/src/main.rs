@@ -25,6 +25,10 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
+    interrupt.finish(check(args, &interrupt))
+}
+
+fn check(args: Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
     let Args { store, format, fix } = args;
     let store = store.open()?;
     let findings = store.check(interrupt.flag())?;
@@ -47,5 +51,5 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         out.record(&Finding { problem, digest, images, fixed, shown: digest.to_string() })?;
     }
     out.finish()?;
-    Ok(interrupt.exit(exit))
+    Ok(exit)
 }

@@ -40,6 +40,10 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
+    interrupt.finish(load(args, &interrupt))
+}
+
+fn load(args: Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
     let Args { store, input, tag, replace, platform, quiet: _ } = args;
     let store = store.open()?;
     let platform = platform.map_or_else(cli::default_platform, Ok)?;
@@ -60,8 +64,8 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         None if stdin().is_terminal() => {
             return Err(Error::new(Kind::Invalid, "stdin is a terminal").hint("name a file in -i").into());
         }
-        None => image::load_archive(&store, stdin().lock(), &options, &mut told)?,
+        None => image::load_archive(&store, interrupt.stdin()?, &options, &mut told)?,
     }
     printed?;
-    Ok(interrupt.exit(exit))
+    Ok(exit)
 }
