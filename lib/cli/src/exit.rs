@@ -77,8 +77,8 @@ pub fn main_own<A: clap::Parser>(usage: u8, run: impl FnOnce(A) -> ExitCode) -> 
 
 /// Prints what is wrong with the arguments, or the help or version that was asked for.
 fn usage_error(err: &clap::Error, status: u8) -> ExitCode {
-    if let Some(option) = crate::not_yet::option_of(err) {
-        report(&anyhow::anyhow!("option {option:?}: not supported yet"));
+    if let Some(option) = crate::not_yet::option_of(err, &tool_name()) {
+        report(&not_supported(&option));
         return ExitCode::from(status);
     }
     if !err.use_stderr() {
@@ -88,6 +88,19 @@ fn usage_error(err: &clap::Error, status: u8) -> ExitCode {
     let err = Error::new(Kind::Invalid, what_is_wrong(&err.to_string()));
     report(&err.hint(format!("{} --help lists the options", tool_name())).into());
     ExitCode::from(status)
+}
+
+fn not_supported(option: &str) -> anyhow::Error {
+    let text = format!("option {option:?}: not supported yet");
+    match option {
+        "--format" => Error::new(Kind::Invalid, text).hint("jq(1) formats what --json or an inspect prints"),
+        "--password" => {
+            Error::new(Kind::Invalid, format!("option {option:?}: every list of processes shows it"))
+                .hint("--password-stdin reads it from stdin")
+        }
+        _ => Error::new(Kind::Invalid, text),
+    }
+    .into()
 }
 
 /// The first paragraph of clap's message in one line: what is wrong, and about which arguments.
