@@ -123,7 +123,10 @@ fn all_tags_of_a_repository_are_pushed() {
     env.sh("img-push -a 127.0.0.1:5001/t:one").run().status(1).one_error(&["has a tag or a digest"]);
     env.sh("img-push 127.0.0.1:5001/nothing").run().status(1).one_error(&["no such image"]);
     env.sh("img-push --compression zstd tiny:1").run().status(2).one_error(&["not supported yet"]);
-    env.sh("reg-login -u me -p secret 127.0.0.1:5001").run().status(2).one_error(&["every list of processes"]);
+    env.sh("reg-login -u me -p secret 127.0.0.1:5001")
+        .run()
+        .status(2)
+        .one_error(&["every list of processes"]);
 }
 
 #[test]
