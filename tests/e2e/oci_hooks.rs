@@ -124,3 +124,38 @@ fn a_hook_without_an_environment_has_that_of_its_place() {
         assert_eq!(told(inside), "of the host: , of the program: yes\n");
     }
 }
+
+/// Whoever makes or starts a container waits for its hooks, so that nothing that these ask may wait for it.
+#[test]
+fn hooks_may_ask_for_the_state_and_change_what_is_there_and_wait_for_nobody() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("exec /bin/busybox sleep 60");
+    let (id, dir) = (bundle.id(), env.dir());
+    let dir = dir.display();
+    let place = env.sh("echo PATH=$PATH; echo LONGSHORE_RUN=$LONGSHORE_RUN").run().ok().text();
+    let place: Vec<_> = place.lines().collect();
+    let asks = |stage: &str| {
+        let line = format!(
+            "{{ ctr-oci state {id}; for verb in pause start delete; do ctr-oci $verb {id}; echo $verb $?; done; }} 2>&1 \
+            | sed 's/^.*status\": \"/is /; s/\",$//; /^is\\|^pause\\|^start\\|^delete/!d' >{dir}/{stage}"
+        );
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", line], "env": place }])
+    };
+    let stages = ["prestart", "createRuntime", "createContainer"];
+    let poststart =
+        format!("ctr-oci pause {id} && ctr-oci state {id} | grep -c paused >{dir}/post; ctr-oci resume {id}");
+    bundle.edit(|config| {
+        config["hooks"] = stages.iter().map(|stage| ((*stage).to_owned(), asks(stage))).collect();
+        config["hooks"]["poststart"] = json!([{ "path": "/bin/sh", "args": ["sh", "-c", poststart] }]);
+    });
+    bundle.leave("create").ok();
+    let told = |name: &str| fs::read_to_string(env.dir().join(name)).unwrap();
+    for stage in stages {
+        assert_eq!(told(stage), "is creating\npause 1\nstart 1\ndelete 1\n", "{stage}");
+    }
+    env.sh(&format!("ctr-oci state {id}")).run().ok().stdout_has("\"created\"");
+    env.sh(&format!("ctr-oci start {id}")).run().ok();
+    assert_eq!(told("post"), "1\n");
+    bundle.oci(&["delete", "-f"]).run().ok();
+}

@@ -1,10 +1,12 @@
 //! Delete: a container that has ended, with all that it held.
 
+use std::time::{Duration, Instant};
+
 use types::{Context, Error, Kind, Result};
 
 use crate::record::Record;
 use crate::status::{self, Status};
-use crate::{Container, Root, groups, hooks, kill};
+use crate::{Container, Root, groups, hooks, kill, making};
 
 /// What to do with a container that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub fn delete(root: &Root, id: &str, force: Force) -> Result<Vec<Error>> {
         Err(e) if e.kind() == Kind::NotFound && force == Force::Yes => return Ok(Vec::new()),
         other => other?,
     };
+    end_making(&container, force)?;
     let _lock = container.lock()?;
     let record = match container.record() {
         // Its maker was killed before it had made anything.
@@ -45,6 +48,29 @@ pub fn delete(root: &Root, id: &str, force: Force) -> Result<Vec<Error>> {
         end(&record)?;
     }
     destroy(&container, &record)
+}
+
+/// Has the maker of a container give it up, by the end of its first process. Who asks may be a hook that the
+/// maker waits for.
+fn end_making(container: &Container, force: Force) -> Result<()> {
+    let patience = Instant::now() + Duration::from_millis(PATIENCE.into());
+    while making::is_going_on(container)? {
+        let refused = |what: &str| {
+            Error::new(Kind::Conflict, format!("cannot delete container {} {what}", container.id()))
+        };
+        if force == Force::No {
+            return Err(refused("that is not stopped: creating").hint("--force kills it first"));
+        }
+        match container.record() {
+            Ok(record) if record.pid != 0 => end(&record)?,
+            _ => {}
+        }
+        if Instant::now() > patience {
+            return Err(refused("while whoever makes it goes on: is this a hook of its?"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 /// Kills the first process and waits for its end.

@@ -120,7 +120,8 @@ fn check(status: Status, options: &ExecOptions<'_>) -> Result<()> {
     let conflict = |what| Err(Error::new(Kind::Conflict, what));
     match status {
         Status::Paused if !options.ignore_paused => conflict("cannot exec in a paused container"),
-        Status::Stopped | Status::Creating => conflict("cannot exec in a stopped container"),
+        Status::Stopped => conflict("cannot exec in a stopped container"),
+        Status::Creating => conflict("cannot exec in a container that is still being created"),
         _ => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ use crate::notify::Notify;
 use crate::record::{CONFIG, FORMAT, Record};
 use crate::root::{Container, Root};
 use crate::status::Status;
-use crate::{environment, groups, hooks, listener, notify, pid_file, stdio, warnings};
+use crate::{environment, groups, hooks, listener, making, notify, pid_file, stdio, warnings};
 
 /// A container whose first process is there.
 #[derive(Debug)]
@@ -53,12 +53,14 @@ pub fn launch(
     let preserve_fds = options.preserve_fds.saturating_add(options.listen_fds);
     let container = root.claim(options.id)?;
     let lock = container.lock()?;
+    let mut making = None;
     let mut cgroup = None;
     let mut complaints = Vec::new();
     let begun = (|| {
         environment::complete(&mut bundle, options)?;
         let record = record(options, &bundle)?;
         container.write_new(CONFIG, &bundle.text)?;
+        making = Some(making::begin(&container)?);
         container.save(&record)?;
         if options.notify_socket.is_some() {
             notify::prepare(&container, &mut bundle)?;
@@ -68,7 +70,7 @@ pub fn launch(
         complaints = warnings::of_container(&bundle.spec, cgroup)?;
         begin(&container, options, &bundle, cgroup, terminal, goal, record, preserve_fds)
     })();
-    drop(lock);
+    drop((making, lock));
     match begun {
         Ok((record, process, master, notify)) => {
             Ok(Launched { container, record, process, spec: bundle.spec, master, notify, complaints })

@@ -26,6 +26,7 @@ mod kill;
 mod launch;
 mod list;
 mod listener;
+mod making;
 mod notify;
 mod pause;
 mod pid_file;

@@ -3,7 +3,7 @@
 use types::{Error, Kind, Result};
 
 use crate::status::{self, Status};
-use crate::{Root, groups};
+use crate::{Root, groups, making};
 
 /// Stops all processes of a container.
 ///
@@ -11,7 +11,7 @@ use crate::{Root, groups};
 /// `Conflict` if it does not run or is paused already.
 pub fn pause(root: &Root, id: &str) -> Result<()> {
     let container = root.container(id)?;
-    let _lock = container.lock()?;
+    let _lock = making::lock(&container)?;
     let record = container.record()?;
     match status::of(&container, &record)? {
         Status::Running | Status::Created => groups::of(&record)?.freeze(true),
@@ -25,7 +25,7 @@ pub fn pause(root: &Root, id: &str) -> Result<()> {
 /// `Conflict` if it is not paused.
 pub fn resume(root: &Root, id: &str) -> Result<()> {
     let container = root.container(id)?;
-    let _lock = container.lock()?;
+    let _lock = making::lock(&container)?;
     let record = container.record()?;
     match status::of(&container, &record)? {
         Status::Paused => groups::of(&record)?.freeze(false),

@@ -7,7 +7,7 @@ use types::{Error, Kind, Result};
 use crate::notify::Notify;
 use crate::record::Record;
 use crate::status::{self, Status};
-use crate::{Container, Root, gate, hooks, kill};
+use crate::{Container, Root, gate, hooks, kill, making};
 
 /// Lets the first process execute its program, and returns when it runs; with a supervisor to notify, when the
 /// program says that it is ready, or has ended. Returns what hooks had to complain about.
@@ -16,7 +16,7 @@ use crate::{Container, Root, gate, hooks, kill};
 /// `Conflict` if it is not waiting for that; what kept the program from being executed.
 pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<Vec<Error>> {
     let container = root.container(id)?;
-    let lock = container.lock()?;
+    let lock = making::lock(&container)?;
     let record = container.record()?;
     let conflict = |what: String| Err(Error::new(Kind::Conflict, what));
     match status::of(&container, &record)? {
@@ -30,11 +30,12 @@ pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<Vec<Err
     if let Err((step, errno)) = gate::open(&container)? {
         return Err(not_started(&container, &record, step, errno));
     }
+    // Hooks may do with it what they like; one that waits for us would wait for ever.
+    drop(lock);
     let mut complaints = Vec::new();
     if record.poststart {
         complaints = hooks::after_start(&record, &container.config()?)?;
     }
-    drop(lock);
     if let Some((notify, program)) = notify.zip(program) {
         notify.relay(&program, Some(record.pid))?;
     }

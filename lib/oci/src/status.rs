@@ -4,7 +4,7 @@ use types::Result;
 
 use crate::record::Record;
 use crate::root::Container;
-use crate::{gate, groups};
+use crate::{gate, groups, making};
 
 /// What a container is doing; the words are those of the runtime specification, and `paused`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -50,6 +50,9 @@ pub fn of(container: &Container, record: &Record) -> Result<Status> {
     }
     if !record.is_alive()? {
         return Ok(Status::Stopped);
+    }
+    if making::is_going_on(container)? {
+        return Ok(Status::Creating);
     }
     if is_frozen(record)? {
         return Ok(Status::Paused);

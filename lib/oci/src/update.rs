@@ -4,7 +4,7 @@ use oci_spec::runtime::{LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
 use types::{Error, Kind, Result};
 
 use crate::status::{self, Status};
-use crate::{Root, groups};
+use crate::{Root, groups, making};
 
 /// Limits as the command line has them; what is absent stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -85,7 +85,7 @@ fn pids(limit: i64) -> LinuxPids {
 /// `Conflict` if it has ended; `Invalid` or the kernel's reason for a limit that cannot be.
 pub fn update(root: &Root, id: &str, resources: &LinuxResources) -> Result<()> {
     let container = root.container(id)?;
-    let _lock = container.lock()?;
+    let _lock = making::lock(&container)?;
     let record = container.record()?;
     if matches!(status::of(&container, &record)?, Status::Stopped | Status::Creating) {
         return Err(Error::new(Kind::Conflict, "container not running"));
