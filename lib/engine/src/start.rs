@@ -323,9 +323,12 @@ fn mount_root(store: &Store, record: &Record) -> Result<runtime::Rootfs> {
         .collect::<Result<Vec<_>>>()?;
     runtime::Rootfs::overlay(&runtime::Overlay {
         lowers: &lowers.iter().map(AsFd::as_fd).collect::<Vec<_>>(),
-        upper: bundle.upper.as_fd(),
-        work: bundle.work.as_fd(),
-        volatile: record.auto_remove,
+        upper: Some(runtime::Upper {
+            upper: bundle.upper.as_fd(),
+            work: bundle.work.as_fd(),
+            volatile: record.auto_remove,
+        }),
+        source: None,
     })
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use runtime::defaults::{Request, process, spec};
-use runtime::{Cgroup, ExecLaunch, Launch, Overlay, Rootfs};
+use runtime::{Cgroup, ExecLaunch, Launch, Overlay, Rootfs, Upper};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,9 +27,8 @@ fn main() {
     let cgroup = Cgroup::create(&id, linux.resources().as_ref().unwrap()).unwrap();
     let rootfs = Rootfs::overlay(&Overlay {
         lowers: &[lower.as_fd()],
-        upper: upper.as_fd(),
-        work: work.as_fd(),
-        volatile: true,
+        upper: Some(Upper { upper: upper.as_fd(), work: work.as_fd(), volatile: true }),
+        source: None,
     })
     .unwrap();
     let (stdin, _stay) = rustix::pipe::pipe().unwrap();

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use runtime::defaults::{Request, spec};
-use runtime::{Cgroup, Launch, Overlay, Rootfs, start};
+use runtime::{Cgroup, Launch, Overlay, Rootfs, Upper, start};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -40,9 +40,8 @@ fn main() {
         let t1 = Instant::now();
         let rootfs = Rootfs::overlay(&Overlay {
             lowers: &[lower.as_fd()],
-            upper: upper.as_fd(),
-            work: work.as_fd(),
-            volatile: true,
+            upper: Some(Upper { upper: upper.as_fd(), work: work.as_fd(), volatile: true }),
+            source: None,
         })
         .unwrap();
         let t2 = Instant::now();

@@ -32,5 +32,5 @@ pub use exec::{ExecLaunch, exec, exec_with, root_of};
 pub use launch::{Launch, Listen, StartGate, Starting, plan, start};
 pub use plan::Plan;
 pub use process::{Process, StartError};
-pub use rootfs::{Overlay, Rootfs};
+pub use rootfs::{Overlay, Rootfs, Upper};
 pub use sys::pidfd::Exit;

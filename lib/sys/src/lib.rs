@@ -10,6 +10,7 @@ pub mod fork;
 pub mod memory;
 pub mod mount;
 pub mod namespace;
+pub mod overlay;
 pub mod pidfd;
 pub mod process;
 pub mod procfs;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use oci_spec::runtime::{LinuxCapabilities, LinuxResources, Spec};
 use runtime::defaults::{Request, spec};
-use runtime::{Cgroup, Console, ExecLaunch, Launch, Overlay, Process, Rootfs, StartError};
+use runtime::{Cgroup, Console, ExecLaunch, Launch, Overlay, Process, Rootfs, StartError, Upper};
 use tempfile::TempDir;
 
 /// Where Debian's busybox-static puts it.
@@ -129,7 +129,8 @@ impl Env {
         let lowers: Vec<_> = self.lowers.iter().map(|path| open(path)).collect();
         let lowers: Vec<_> = lowers.iter().map(AsFd::as_fd).collect();
         let (upper, work) = (open(&upper), open(&work));
-        let overlay = Overlay { lowers: &lowers, upper: upper.as_fd(), work: work.as_fd(), volatile: true };
+        let upper = Upper { upper: upper.as_fd(), work: work.as_fd(), volatile: true };
+        let overlay = Overlay { lowers: &lowers, upper: Some(upper), source: None };
         Rootfs::overlay(&overlay).unwrap()
     }
 
