@@ -1,4 +1,4 @@
-//! Layer archives to trees: whiteouts, owners, links, extended attributes.
+//! Layer archives to trees and back: whiteouts, owners, links, extended attributes.
 //!
 //! Promises: nothing outside the given directory is touched, whatever the archive says: every
 //! name is followed by descriptors below that directory ([`tree`]), never by paths; what is
@@ -8,6 +8,7 @@
 //! overlay's own kind of it).
 
 mod archive;
+mod compress;
 mod decode;
 mod members;
 mod name;
@@ -16,6 +17,7 @@ mod pipe;
 mod sparse;
 mod tree;
 mod unpack;
+mod write;
 
 #[cfg(test)]
 mod hostile_tests;
@@ -23,6 +25,10 @@ mod hostile_tests;
 mod testing;
 #[cfg(test)]
 mod unpack_tests;
+#[cfg(test)]
+mod write_tests;
 
+pub use compress::{Compression, Compressor};
 pub use members::{Member, MemberKind, Members, inflate};
 pub use unpack::{Unpacked, unpack};
+pub use write::{Source, Written, feed_tree, write_tree};

@@ -73,6 +73,58 @@ fn fill(source: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
+/// The writer's side for one that has bytes now and then, and no stream that could be pumped.
+pub(crate) struct Feed {
+    writer: Writer,
+    piece: Vec<u8>,
+    cut: bool,
+}
+
+impl Feed {
+    pub(crate) fn new(writer: Writer) -> Self {
+        Self { writer, piece: Vec::with_capacity(PIECE), cut: false }
+    }
+
+    /// Tells the reader that what it has is not all.
+    pub(crate) fn fail(&self, why: io::Error) {
+        // A reader that is gone need not be told.
+        drop(self.writer.full.send(Err(why)));
+    }
+
+    /// Whether the reader was gone before the end.
+    pub(crate) const fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+impl io::Write for Feed {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let room = PIECE - self.piece.len();
+        let taken = buf.get(..room.min(buf.len())).unwrap_or_default();
+        self.piece.extend_from_slice(taken);
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // An empty piece would be the end.
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let mut next = self.writer.empty.try_recv().unwrap_or_default();
+        next.clear();
+        next.reserve(PIECE);
+        let full = std::mem::replace(&mut self.piece, next);
+        if self.writer.full.send(Ok(full)).is_err() {
+            self.cut = true;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    }
+}
+
 impl BufRead for Reader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.at >= self.piece.len() {

@@ -24,7 +24,7 @@ use crate::name::Name;
 /// Open directories; a walk that is deeper or wider opens some of them again.
 const MAX_OPEN: usize = 128;
 /// What overlayfs takes for "nothing below shows through here".
-const OPAQUE: &str = "trusted.overlay.opaque";
+pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
 /// Symbolic links are followed inside the layer only; no other file system, no `/proc` links.
 const CONFINED: ResolveFlags =
     ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_XDEV);
@@ -306,14 +306,23 @@ pub(crate) const fn times((tv_sec, nanos): (i64, u32)) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// Sets what an image may carry: capabilities of a program, and what users use. Anything else
+/// Whether an image may carry an attribute: capabilities of a program, and what users use. Anything else
 /// would speak to the host's kernel (overlay's own attributes, labels, integrity hashes).
+pub(crate) fn carried(name: &[u8]) -> bool {
+    is_users(name) || name == b"security.capability"
+}
+
+fn is_users(name: &[u8]) -> bool {
+    name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
+}
+
+/// Sets the attributes that an image may carry.
 pub(crate) fn set_xattrs(fd: BorrowedFd<'_>, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
     for (name, value) in xattrs {
-        let user = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.");
-        if !user && name != b"security.capability" {
+        if !carried(name) {
             continue;
         }
+        let user = is_users(name);
         match rustix::fs::fsetxattr(fd, OsStr::from_bytes(name), value, XattrFlags::empty()) {
             // Not every file system keeps users' attributes, and no program relies on them.
             Err(Errno::NOTSUP | Errno::NOSPC | Errno::TOOBIG | Errno::RANGE) if user => {}
