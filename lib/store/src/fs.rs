@@ -43,9 +43,7 @@ pub struct NewFile<'s> {
 impl NewFile<'_> {
     /// Gives the content its name; fails with `Conflict` if the name is taken.
     pub fn commit_new(self, place: &Place, sync: Sync) -> Result<()> {
-        self.settle(sync)
-            .and_then(|()| self.link(place, sync))
-            .with_context(|| format!("write {:?}", self.store.absolute(place)))
+        self.name(place, sync)
     }
 
     /// Gives the content its name, in place of what had it before.
@@ -62,6 +60,13 @@ impl NewFile<'_> {
             if sync == Sync::Durable { self.store.sync_parent(place) } else { Ok(()) }
         })();
         written.with_context(|| format!("write {:?}", self.store.absolute(place)))
+    }
+
+    /// The same for a file that goes on being used, such as one that is locked.
+    pub(crate) fn name(&self, place: &Place, sync: Sync) -> Result<()> {
+        self.settle(sync)
+            .and_then(|()| self.link(place, sync))
+            .with_context(|| format!("write {:?}", self.store.absolute(place)))
     }
 
     /// The content comes to the disk before any name for it does.

@@ -32,13 +32,17 @@ pub struct StagedLayer<'s> {
     place: Option<Place>,
     lock: LockedDir,
     tree: OwnedFd,
-    digest: Digest,
+    /// What it has to be; `None` if that is found out by unpacking it.
+    expected: Option<Digest>,
 }
 
 /// An unpacked layer whose digest is right. Proof for [`Store::commit_image`].
 #[must_use = "dropping it removes what was unpacked"]
 #[derive(Debug)]
-pub struct SealedLayer<'s>(StagedLayer<'s>);
+pub struct SealedLayer<'s> {
+    staged: StagedLayer<'s>,
+    digest: Digest,
+}
 
 impl Store {
     /// Whether a layer is unpacked.
@@ -88,6 +92,17 @@ impl Store {
         self.open_dir(&place).map_err(|e| made.err().unwrap_or(e))
     }
 
+    /// A directory that is empty, to stack layers on: overlayfs wants two, and shows what a whiteout is in a
+    /// directory that it does not merge.
+    ///
+    /// # Errors
+    /// As [`Store::mountpoints`].
+    pub fn empty_dir(&self) -> Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(self.mountpoints()?, EMPTY, flags, Mode::empty())
+            .map_err(|e| Error::io("open an empty directory", e))
+    }
+
     /// What is known of a layer; `None` if it is not unpacked.
     pub fn layer_record(&self, digest: &Digest) -> Result<Option<LayerRecord>> {
         self.read_json(&layout::layer(digest).join(name::RECORD))
@@ -98,13 +113,22 @@ impl Store {
         if self.has_layer(digest) {
             return Ok(Slot::Present);
         }
+        let staged = self.place_for_layer(Some(*digest));
+        staged.map(Slot::Missing).with_context(|| format!("make a place for layer {digest}"))
+    }
+
+    /// Makes a place for a layer whose digest nobody knows yet, such as one that is made here.
+    pub fn stage_new_layer(&self) -> Result<StagedLayer<'_>> {
+        self.place_for_layer(None).context("make a place for a layer")
+    }
+
+    fn place_for_layer(&self, expected: Option<Digest>) -> Result<StagedLayer<'_>> {
         let (place, lock) = self.locked_tmp()?;
         let tree = rustix::fs::mkdirat(lock.dir(), name::TREE, Mode::from(0o755))
             .map_err(std::io::Error::from)
             .context("make")
-            .and_then(|()| self.open_dir(&place.join(name::TREE)))
-            .with_context(|| format!("make a place for layer {digest}"))?;
-        Ok(Slot::Missing(StagedLayer { store: self, place: Some(place), lock, tree, digest: *digest }))
+            .and_then(|()| self.open_dir(&place.join(name::TREE)))?;
+        Ok(StagedLayer { store: self, place: Some(place), lock, tree, expected })
     }
 
     /// A new directory in `tmp` that is locked by us.
@@ -157,6 +181,9 @@ impl Store {
 const MOUNTPOINTS: &[(&str, &[&str])] =
     &[("proc", &[]), ("sys", &[]), ("dev", &[]), ("etc", &["hosts", "hostname", "resolv.conf"])];
 
+/// One of them without files.
+const EMPTY: &str = "proc";
+
 fn make_mountpoints(tmp: BorrowedFd<'_>) -> Result<(), Errno> {
     let dir_flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file_flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -185,16 +212,16 @@ impl<'s> StagedLayer<'s> {
     /// # Errors
     /// `Corrupt` if `found` is another digest: two layers must never share a name.
     pub fn seal(self, found: Digest, record: LayerRecord) -> Result<SealedLayer<'s>> {
-        if found != self.digest {
+        if let Some(expected) = self.expected.filter(|expected| *expected != found) {
             return Err(Error::new(
                 Kind::Corrupt,
-                format!("layer {} unpacks to an archive with digest {found}", self.digest),
+                format!("layer {expected} unpacks to an archive with digest {found}"),
             ));
         }
         if let Some(place) = &self.place {
             self.store.publish_json(&place.join(name::RECORD), &record, Sync::Lazy)?;
         }
-        Ok(SealedLayer(self))
+        Ok(SealedLayer { staged: self, digest: found })
     }
 }
 
@@ -202,19 +229,20 @@ impl SealedLayer<'_> {
     /// The digest of the uncompressed archive.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.0.digest
+        self.digest
     }
 
     /// Gives the layer its name. The caller has synced it and holds the lock of the images.
     pub(crate) fn publish(mut self) -> Result<()> {
-        let final_place = layout::layer(&self.0.digest);
-        if self.0.store.exists(&final_place)? {
+        let final_place = layout::layer(&self.digest);
+        let staged = &mut self.staged;
+        if staged.store.exists(&final_place)? {
             return Ok(()); // another pull was first; ours is dropped
         }
-        if let Some(place) = &self.0.place {
-            self.0.store.rename(place, &final_place)?;
+        if let Some(place) = &staged.place {
+            staged.store.rename(place, &final_place)?;
         }
-        self.0.place = None;
+        staged.place = None;
         Ok(())
     }
 }

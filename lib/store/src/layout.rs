@@ -88,6 +88,7 @@ pub const ENTRIES: &[Entry] = &[
     run("etc/ID/hostname", "file"),
     run("etc/ID/resolv.conf", "file"),
     run("oci/ID", "dir"),
+    run("uses/NAME", "file"),
     root("volumes/NAME/volume.json", "file"),
     root("volumes/NAME/_data", "dir"),
     root("volumes/NAME/_new", "dir"),
@@ -114,8 +115,9 @@ pub(crate) const TOP_DIRS: &[(Area, &str)] = &[
     (Area::Run, "forwards"),
     (Area::Run, "attached"),
     (Area::Run, "tmp"),
-    // The newest of them is last: where it is there, the others are.
     (Area::Run, "etc"),
+    // The newest of them is last: where it is there, the others are.
+    (Area::Run, "uses"),
 ];
 
 /// `store.json`: the version of the format.
@@ -301,6 +303,17 @@ pub(crate) fn etc(id: &str) -> Place {
 /// `etc`: one directory a container.
 pub(crate) fn etcs() -> Place {
     Place::run("etc")
+}
+
+/// `uses`: one record for each use of an image's layers that no container is.
+pub(crate) fn uses() -> Place {
+    Place::run("uses")
+}
+
+/// `uses/NAME`: which layers somebody reads, who holds a lock on it, or has mounted, with its name as the
+/// source of the mount.
+pub(crate) fn use_record(name: &str) -> Place {
+    uses().join(name)
 }
 
 /// The files in `etc/ID`.

@@ -27,6 +27,7 @@ mod runs;
 mod stage;
 mod tag;
 mod untag;
+mod uses;
 mod volumes;
 
 pub use blob::{Partial, Slot, Verified};
@@ -46,6 +47,7 @@ pub use net::{Attached, ClaimedPort, Holder};
 pub use runs::{RunLock, RunWatch, State, Status};
 pub use stage::{Draft, Stage, Staged};
 pub use untag::{RemoveOptions, Removed};
+pub use uses::Use;
 pub use volumes::Filling;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -141,7 +143,7 @@ impl Store {
 
     /// A reboot has emptied the volatile tree.
     fn make_run_dirs(&self) -> Result<()> {
-        if self.exists(&layout::etcs())? {
+        if self.exists(&layout::uses())? {
             return Ok(());
         }
         for (area, dir) in layout::TOP_DIRS {

@@ -22,7 +22,8 @@ pub(crate) struct Needed {
 }
 
 impl Store {
-    /// What the names in `index.json`, also those that other tools wrote, and the containers need.
+    /// What the names in `index.json`, also those that other tools wrote, the containers and those who read
+    /// or have mounted layers need. The caller holds the lock of the images.
     ///
     /// # Errors
     /// `Corrupt` if anything on the way is damaged or missing: nobody knows then what it needs.
@@ -34,6 +35,7 @@ impl Store {
                 None => format!("look at {}", entry.descriptor.digest),
             })?;
         }
+        needed.layers.extend(self.used_layers()?);
         for id in self.containers()? {
             match self.record(&id) {
                 Ok(record) => needed.layers.extend(record.layers),

@@ -54,6 +54,9 @@ impl Store {
         let last = !entries.iter().any(|e| e.manifest == target.manifest && !going.contains(&e.name));
         let users = if last { self.users(target.manifest)? } else { Vec::new() };
         refuse_if_used(&users, options)?;
+        if last {
+            self.refuse_if_mounted(target.manifest, options)?;
+        }
 
         let mut removed = Removed::default();
         removed.untagged.extend(going.iter().map(ImageRef::familiar));
@@ -121,6 +124,19 @@ impl Store {
         Ok(users)
     }
 
+    /// One who reads an image keeps its layers, and no removal from being done: he will be gone soon.
+    fn refuse_if_mounted(&self, manifest: Digest, options: RemoveOptions) -> Result<()> {
+        if options.force {
+            return Ok(());
+        }
+        let uses = self.uses()?;
+        let mut places =
+            uses.iter().filter(|u| u.record.manifest == manifest).filter_map(|u| u.mounted.as_ref());
+        let Some(place) = places.next() else { return Ok(()) };
+        Err(Error::new(Kind::Conflict, format!("it is mounted on {place:?}"))
+            .hint(format!("unmount it first: umount {place}")))
+    }
+
     /// What this image reaches and nothing that stays does.
     fn unreached(&self, target: &Entry, manifest: Option<&Manifest>, stay: &[IndexEntry]) -> Result<Reached> {
         let mut mine = Reached::default();
@@ -137,6 +153,7 @@ impl Store {
                 self.reach(&manifest, &mut theirs);
             }
         }
+        theirs.layers.extend(self.used_layers()?);
         for id in self.containers()? {
             match self.record(&id) {
                 Ok(record) => theirs.layers.extend(record.layers),
