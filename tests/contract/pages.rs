@@ -115,9 +115,14 @@ fn the_overview_names_every_tool() {
 
 #[test]
 fn the_pages_that_every_page_leads_to_exist() {
-    for page in
-        ["longshore.7", "longshore-cli.7", "longshore-news.7", "longshore-security.7", "longshore-store.5"]
-    {
+    for page in [
+        "longshore.7",
+        "longshore-cli.7",
+        "longshore-news.7",
+        "longshore-registries.7",
+        "longshore-security.7",
+        "longshore-store.5",
+    ] {
         assert!(!Page::open(page).section("NAME").is_empty(), "{page} has no NAME");
     }
 }

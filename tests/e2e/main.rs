@@ -42,6 +42,7 @@ mod pull;
 mod push;
 mod records;
 mod recycled;
+mod registries;
 mod run;
 mod share;
 mod statuses;

@@ -28,7 +28,7 @@ pub use logins::{edit_logins, password};
 pub use logs::{LogPrinter, Tail, moment, tail};
 pub use oci::{listen_fds, listen_names, notify_socket, oci_root};
 pub use operands::{Operands, one};
-pub use sources::{default_platform, login_files, registry_files};
+pub use sources::default_platform;
 pub use store_args::StoreArgs;
 /// The time of day, for tools that print ages.
 pub use sys::time::now;

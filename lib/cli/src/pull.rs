@@ -19,16 +19,14 @@ impl ImageArgs {
         args: &StoreArgs,
         store: &Store,
         image: &str,
-        create: impl Fn() -> Result<T>,
+        create: impl Fn(&str) -> Result<T>,
     ) -> Result<T> {
         if self.pull() == "always" || (self.pull() == "missing" && self.is_of_other_platform(store, image)?) {
-            self.run_pull(args, image)?;
-            return create();
+            return create_pulled(image, &self.run_pull(args, image)?, create);
         }
-        match create() {
+        match create(image) {
             Err(e) if e.kind() == Kind::NotFound && self.pull() == "missing" => {
-                self.run_pull(args, image)?;
-                create()
+                create_pulled(image, &self.run_pull(args, image)?, create)
             }
             other => other,
         }
@@ -40,23 +38,31 @@ impl ImageArgs {
         Ok(store.image(image).is_ok_and(|image| image.platform != wanted.to_string()))
     }
 
-    fn run_pull(&self, args: &StoreArgs, image: &str) -> Result<()> {
+    /// Pulls. Returns the name of what was pulled, with its digest.
+    fn run_pull(&self, args: &StoreArgs, image: &str) -> Result<String> {
         let paths = args.paths();
-        let status = Command::new(tool("img-pull"))
+        let out = Command::new(tool("img-pull"))
             .arg("--root")
             .arg(paths.root)
             .arg("--run")
             .arg(paths.run)
             .args(self.pull_arguments(image))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
+            .stderr(Stdio::inherit())
+            .output()
             .context("run \"img-pull\"")?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(Error::new(Kind::Io, format!("pull {image:?}: img-pull: {status}")))
+        if !out.status.success() {
+            return Err(Error::new(Kind::Io, format!("pull {image:?}: img-pull: {}", out.status)));
         }
+        Ok(String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    }
+}
+
+/// The image is called as it was asked for, unless that name was an alias, of another registry's.
+fn create_pulled<T>(image: &str, pulled: &str, create: impl Fn(&str) -> Result<T>) -> Result<T> {
+    match create(image) {
+        Err(e) if e.kind() == Kind::NotFound && !pulled.is_empty() => create(pulled),
+        other => other,
     }
 }
 

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use types::platform::Platform;
+use types::sources::{File, Sources};
 
-/// A file of the configuration: its name, for messages, and its text.
-pub type File = (String, String);
+use crate::StoreArgs;
+
+/// The aliases that podman records, below a cache directory.
+const RECORDED: &str = "containers/short-name-aliases.conf";
 
 /// The platform that this user wants unless a command says otherwise.
 ///
@@ -22,20 +25,42 @@ pub fn default_platform() -> anyhow::Result<Platform> {
     }
 }
 
-/// The files of containers-registries.conf(5), in their order.
-///
-/// # Errors
-/// If one is there and cannot be read.
-pub fn registry_files() -> anyhow::Result<Vec<File>> {
-    read_all(find_registry_files()?)
+impl StoreArgs {
+    /// Where images come from, by the files of this machine and its user.
+    ///
+    /// # Errors
+    /// If one is there and cannot be read.
+    pub fn sources(&self) -> anyhow::Result<Sources> {
+        Ok(Sources {
+            registries: read_all(find_registry_files()?)?,
+            recorded: read_all(recorded_aliases().into_iter().collect())?.pop(),
+            logins: read_all(find_login_files())?,
+            certificates: certificates(),
+            tokens: Some(store::layout::tokens(&self.paths())),
+        })
+    }
 }
 
-/// The files with logins. The first one that has a login for a registry wins.
-///
-/// # Errors
-/// If one is there and cannot be read.
-pub fn login_files() -> anyhow::Result<Vec<File>> {
-    read_all(find_login_files())
+/// As podman finds them: root's cache is the system's. Whoever names one file wants that one alone.
+fn recorded_aliases() -> Option<PathBuf> {
+    if var("CONTAINERS_REGISTRIES_CONF").is_some() {
+        return None;
+    }
+    if rustix::process::geteuid().is_root() {
+        return Some(Path::new("/var/cache").join(RECORDED));
+    }
+    let cache = var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")))?;
+    Some(cache.join(RECORDED))
+}
+
+/// containers-certs.d(5), then Docker's. The first one that has a directory for a host counts.
+fn certificates() -> Vec<PathBuf> {
+    let user = config_home().map(|c| c.join("containers/certs.d"));
+    user.into_iter().chain(["/etc/containers/certs.d".into(), "/etc/docker/certs.d".into()]).collect()
+}
+
+fn config_home() -> Option<PathBuf> {
+    var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config")))
 }
 
 fn read_all(paths: Vec<PathBuf>) -> anyhow::Result<Vec<File>> {
@@ -55,8 +80,7 @@ fn find_registry_files() -> anyhow::Result<Vec<PathBuf>> {
         return Ok(vec![only]);
     }
     let system = PathBuf::from("/etc/containers");
-    let user =
-        var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config"))).map(|c| c.join("containers"));
+    let user = config_home().map(|c| c.join("containers"));
     let own = user.as_ref().map(|u| u.join("registries.conf")).filter(|f| f.exists());
     let mut files = vec![own.unwrap_or_else(|| system.join("registries.conf"))];
     for dir in [Some(system), user].into_iter().flatten() {
@@ -66,7 +90,10 @@ fn find_registry_files() -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn drop_ins(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(Vec::new()) };
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("list {dir:?}"))?,
+    };
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.with_context(|| format!("list {dir:?}"))?.path();
@@ -90,9 +117,14 @@ fn find_login_files() -> Vec<PathBuf> {
     if let Some(dir) = var("DOCKER_CONFIG") {
         return vec![dir.join("config.json")];
     }
+    // containers-auth.json(5): where `podman login` writes, which forgets at a reboot.
     let runtime = var("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json"));
+    let runtime = runtime.unwrap_or_else(|| {
+        format!("/run/containers/{}/auth.json", rustix::process::geteuid().as_raw()).into()
+    });
+    let own = config_home().map(|c| c.join("containers/auth.json"));
     let docker = var("HOME").map(|h| h.join(".docker/config.json"));
-    [runtime, docker].into_iter().flatten().collect()
+    [Some(runtime), own, docker].into_iter().flatten().collect()
 }
 
 pub(crate) fn read(file: &Path) -> anyhow::Result<Option<String>> {

@@ -40,7 +40,7 @@ pub use pull::{PullOptions, Pulled, pull};
 pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
 pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
-pub use sources::{client, settings};
+pub use sources::{client, first_of, settings};
 pub use tags::tags;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};

@@ -62,6 +62,14 @@ impl Client {
         Self { http, settings, bases: Mutex::default(), tokens: Mutex::default() }
     }
 
+    /// What a name may mean, in the order in which it is to be tried ([`Registries::names`]).
+    ///
+    /// # Errors
+    /// `Invalid` if it is no name, or ambiguous where that is not allowed.
+    pub fn names(&self, text: &str) -> Result<Vec<ImageRef>> {
+        self.settings.registries.names(text)
+    }
+
     /// The repository of an image, wherever the configuration says it is.
     ///
     /// # Errors

@@ -8,6 +8,9 @@ use types::{Context, Error, Kind, Result};
 
 use crate::helper::Helper;
 
+/// The name that stands for files of logins where helpers are named.
+const FILES: &str = "containers-auth.json";
+
 /// Credentials by registry. What is secret is never printed.
 #[derive(Clone, Default)]
 pub struct Credentials {
@@ -16,6 +19,8 @@ pub struct Credentials {
     helpers: BTreeMap<String, String>,
     /// The one for all hosts.
     store: Option<String>,
+    /// Those of containers-registries.conf(5), for all hosts, in order; [`FILES`] stands for the files.
+    order: Vec<String>,
 }
 
 /// A name and a password, or a token instead of both.
@@ -80,6 +85,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// Sets `credential-helpers` of containers-registries.conf(5): who is asked for logins, in order.
+    pub fn ask_in_order(&mut self, helpers: &[String]) {
+        self.order = helpers.to_vec();
+    }
+
     /// One login, for all registries that are asked.
     pub(crate) fn one(host: &str, user: &str, password: &str) -> Self {
         let login = Login::Basic { user: user.to_owned(), password: password.to_owned() };
@@ -99,6 +109,22 @@ impl Credentials {
     /// # Errors
     /// `Denied` if a helper fails.
     pub(crate) fn find(&self, host: &str, path: &str) -> Result<Option<Login>> {
+        if self.order.is_empty() {
+            return self.find_in_files(host, path);
+        }
+        for name in &self.order {
+            let found = match name.as_str() {
+                FILES => self.find_in_files(host, path)?,
+                helper => Helper::new(helper).get(&server_key(host))?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_in_files(&self, host: &str, path: &str) -> Result<Option<Login>> {
         if let Some(helper) = self.helper(host)
             && let Some(login) = helper.get(&server_key(host))?
         {

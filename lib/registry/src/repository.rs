@@ -172,7 +172,7 @@ impl<'c> Repository<'c> {
         if refusals.is_empty() {
             return Err(last);
         }
-        let said: Vec<String> = refusals.iter().map(words).collect();
+        let said: Vec<String> = refusals.iter().map(types::error::chain).collect();
         Err(last.within("fetch it").hint(format!("before that: {}", said.join("; "))))
     }
 
@@ -235,17 +235,6 @@ impl<'c> Repository<'c> {
     pub(crate) fn home(&self) -> Result<&Endpoint> {
         self.endpoints.last().ok_or_else(|| Error::new(Kind::NotFound, "no place to push to"))
     }
-}
-
-fn words(err: &Error) -> String {
-    let mut text = err.to_string();
-    let mut next = std::error::Error::source(err);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }
 
 fn too_large() -> Error {

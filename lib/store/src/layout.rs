@@ -89,6 +89,7 @@ pub const ENTRIES: &[Entry] = &[
     run("etc/ID/resolv.conf", "file"),
     run("oci/ID", "dir"),
     run("uses/NAME", "file"),
+    run("tokens/HEX", "file"),
     root("volumes/NAME/volume.json", "file"),
     root("volumes/NAME/_data", "dir"),
     root("volumes/NAME/_new", "dir"),
@@ -298,6 +299,13 @@ pub(crate) mod in_attached {
 /// an inode of a disk.
 pub(crate) fn etc(id: &str) -> Place {
     etcs().join(id)
+}
+
+/// `tokens`: what token servers gave, for the processes that pull next. Its inside belongs to the crate
+/// `registry`, as that of `oci` does to its own.
+#[must_use]
+pub fn tokens(paths: &crate::Paths) -> std::path::PathBuf {
+    paths.run.join("tokens")
 }
 
 /// `etc`: one directory a container.

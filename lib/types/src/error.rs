@@ -126,6 +126,19 @@ pub fn phrase(link: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
+/// Returns a whole chain as `outer: inner: cause`.
+#[must_use]
+pub fn chain(err: &Error) -> String {
+    let mut text = phrase(err);
+    let mut next = std::error::Error::source(err);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&phrase(cause));
+        next = cause.source();
+    }
+    text
+}
+
 fn kind_of(err: &io::Error) -> Kind {
     match err.kind() {
         io::ErrorKind::NotFound => Kind::NotFound,

@@ -21,6 +21,7 @@ pub mod request;
 pub mod restart;
 pub mod signal;
 pub mod size;
+pub mod sources;
 pub mod time;
 pub mod volume;
 

@@ -100,6 +100,13 @@ impl ImageRef {
         Ok(name)
     }
 
+    /// Whether a text names its registry (`localhost/x`, `r.example/x`); otherwise it is a short name, which
+    /// people's configuration may send anywhere.
+    #[must_use]
+    pub fn names_registry(text: &str) -> bool {
+        text.split_once('/').is_some_and(|(first, _)| is_domain(first))
+    }
+
     /// Returns the repository as people write it: `httpd`, `localhost:5000/library/busybox`.
     #[must_use]
     pub fn familiar_name(&self) -> String {

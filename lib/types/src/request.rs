@@ -87,6 +87,14 @@ pub struct Request {
     pub command_line: Vec<String>,
 }
 
+impl Request {
+    /// The same of another image.
+    #[must_use]
+    pub fn with_image(&self, image: &str) -> Self {
+        Self { image: image.to_owned(), ..self.clone() }
+    }
+}
+
 /// Limits of a control group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resources {

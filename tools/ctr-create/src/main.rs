@@ -30,7 +30,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let store = args.store.open()?;
     let request = args.container.request()?;
     let cidfile = args.container.cidfile()?;
-    let create = || engine::create(&store, &request);
+    let create = |image: &str| engine::create(&store, &request.with_image(image));
     let created = args.container.image().provide(&args.store, &store, &request.image, create)?;
     cidfile.write(created.id())?;
     cli::print_line(created.id())

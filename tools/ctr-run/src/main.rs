@@ -41,7 +41,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
         cli::check_terminal(request.tty, request.stdin_open)?;
         Attach::Foreground { stdin: true, detach_keys: engine::detach_keys(args.attach.detach_keys())? }
     };
-    let create = || engine::create(&store, &request);
+    let create = |image: &str| engine::create(&store, &request.with_image(image));
     let created = args.container.image().provide(&args.store, &store, &request.image, create)?;
     cidfile.write(created.id())?;
     let id = created.id().to_owned();

@@ -1,7 +1,6 @@
 //! img-digest - print the digests of images.
 
 use types::platform::Platform;
-use types::reference::ImageRef;
 
 /// Print the digests of images
 ///
@@ -37,10 +36,11 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
             Ok(if full_ref { image.pinned() } else { image.digest.to_string() })
         });
     }
-    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
+    let client = image::client(&store.sources()?)?;
     images.each("ask for", |name| {
-        let name: ImageRef = name.parse()?;
-        let digest = image::remote_digest(&client, &name, platform.as_ref())?;
-        Ok(if full_ref { name.with_digest(digest).familiar() } else { digest.to_string() })
+        image::first_of(&client, name, |name| {
+            let digest = image::remote_digest(&client, name, platform.as_ref())?;
+            Ok(if full_ref { name.with_digest(digest).familiar() } else { digest.to_string() })
+        })
     })
 }

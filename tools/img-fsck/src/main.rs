@@ -30,10 +30,11 @@ fn run(args: Args) -> anyhow::Result<Exit> {
 
 fn check(args: Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
     let Args { store, format, fix } = args;
+    let sources = store.sources();
     let store = store.open()?;
     let findings = store.check(interrupt.flag())?;
     let checked = if fix {
-        let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
+        let client = image::client(&sources?)?;
         let platform = cli::default_platform()?;
         let (progress, cancel) = (&Silent, interrupt.flag());
         let options = PullOptions { platform: &platform, downloads: 4, unpackers: 2, progress, cancel };

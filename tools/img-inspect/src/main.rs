@@ -52,14 +52,17 @@ fn look(args: Args) -> anyhow::Result<Exit> {
 
 /// In a registry.
 fn ask(args: Args) -> anyhow::Result<Exit> {
-    let Args { platform, raw, config, images, .. } = args;
-    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
+    let Args { store, platform, raw, config, images, .. } = args;
+    let client = image::client(&store.sources()?)?;
     let own = platform.is_some();
     let platform = platform.map_or_else(cli::default_platform, Ok)?;
-    let remote = |name: &str| image::remote(&client, &name.parse::<ImageRef>()?, &platform);
+    let remote = |name: &str| image::first_of(&client, name, |name| image::remote(&client, name, &platform));
     match (raw, config) {
         (true, _) if own => bytes(&remote(&images.only()?)?.manifest),
-        (true, _) => bytes(&image::remote_document(&client, &images.only()?.parse()?)?),
+        (true, _) => {
+            let document = |name: &ImageRef| image::remote_document(&client, name);
+            bytes(&image::first_of(&client, &images.only()?, document)?)
+        }
         (_, true) => bytes(&remote(&images.only()?)?.config),
         _ => images.each("inspect", |name| cli::json(&remote(name)?.record)),
     }

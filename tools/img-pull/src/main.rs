@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use image::PullOptions;
 use types::platform::Platform;
-use types::reference::ImageRef;
 
 /// Pull images from a registry
 ///
@@ -36,14 +35,13 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let store = args.store.open()?;
-    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
+    let client = image::client(&args.store.sources()?)?;
     let platform = args.platform.map_or_else(cli::default_platform, Ok)?;
     let how = if args.quiet { show::How::None } else { args.progress };
     let exit = args.images.each("pull", |name| {
         if interrupt.flag().load(Ordering::Relaxed) {
             return Err(types::Error::new(types::Kind::Io, "interrupted"));
         }
-        let reference: ImageRef = name.parse()?;
         let shown = show::Show::new(how);
         let options = PullOptions {
             platform: &platform,
@@ -52,7 +50,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
             progress: shown.progress(),
             cancel: interrupt.flag(),
         };
-        let pulled = image::pull(&store, &client, &reference, &options);
+        let pulled = image::first_of(&client, name, |name| image::pull(&store, &client, name, &options));
         shown.finish();
         Ok(pulled?.pinned)
     })?;

@@ -32,8 +32,8 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
     let Args { store, all_tags, chunk_size, images, quiet: _ } = args;
+    let client = image::client(&store.sources()?)?;
     let store = store.open()?;
-    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
     let options = PushOptions { chunk: chunk_size, uploads: 4, cancel: interrupt.flag() };
     let exit = images.each("push", |name| {
         if !all_tags {

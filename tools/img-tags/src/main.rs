@@ -33,9 +33,11 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let Args { format, pattern, long, platform, repository } = args;
-    let repository = ImageRef::parse_repository(&cli::one(&repository)?)?;
-    let client = image::client(&cli::registry_files()?, &cli::login_files()?)?;
-    let mut tags = image::tags(&client, &repository)?;
+    let name = cli::one(&repository)?;
+    ImageRef::parse_repository(&name)?;
+    let client = image::client(&cli::StoreArgs::default().sources()?)?;
+    let (repository, mut tags) =
+        image::first_of(&client, &name, |r| Ok((r.clone(), image::tags(&client, r)?)))?;
     tags.retain(|tag| pattern.as_deref().is_none_or(|p| glob(p, tag)));
     let short = |tag: String| Tag { name: format!("{}:{tag}", repository.familiar_name()), tag };
     if !long {

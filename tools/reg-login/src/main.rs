@@ -37,7 +37,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
         return Err(err.hint("pipe it in, or name a descriptor with --password-fd").into());
     }
     let password = cli::password(password_fd.unwrap_or(0))?;
-    let settings = image::settings(&cli::registry_files()?, &cli::login_files()?)?;
+    let settings = image::settings(&cli::StoreArgs::default().sources()?)?;
     let what = || format!("log in to {registry:?}");
     match settings.try_login(&registry, &user, &password) {
         Err(e) if e.kind() == Kind::Denied => {

@@ -23,7 +23,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let Args { ignore, registries } = args;
-    let settings = image::settings(&[], &cli::login_files()?)?;
+    let settings = image::settings(&cli::StoreArgs::default().sources()?)?;
     cli::Operands::of(registries).each_some("log out from", |registry| {
         let kept = match settings.credentials.helper(registry) {
             Some(helper) => helper.erase(&image::server_key(registry))?,
