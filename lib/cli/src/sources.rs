@@ -120,7 +120,7 @@ fn find_login_files() -> Vec<PathBuf> {
     // containers-auth.json(5): where `podman login` writes, which forgets at a reboot.
     let runtime = var("XDG_RUNTIME_DIR").map(|d| d.join("containers/auth.json"));
     let runtime = runtime.unwrap_or_else(|| {
-        format!("/run/containers/{}/auth.json", rustix::process::geteuid().as_raw()).into()
+        Path::new("/run/containers").join(rustix::process::geteuid().as_raw().to_string()).join("auth.json")
     });
     let own = config_home().map(|c| c.join("containers/auth.json"));
     let docker = var("HOME").map(|h| h.join(".docker/config.json"));
