@@ -54,9 +54,9 @@ probe: bench-packages build ## Show what a container can reach, beside podman an
 fuzz: fuzz-packages ## Run the fuzz targets (TARGETS="users log ..." SECONDS=60)
 	CARGO="$(CARGO)" tests/fuzz/run.sh "$(or $(TARGETS),all)" "$(or $(SECONDS),60)"
 
-bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed
+bench: bench-packages build ## Compare speed and size with podman and docker.io, where installed (ROUNDS=10 GROUP=starts|lists|pulls)
 	$(CARGO) build --release --locked -p tests --example bench
-	$(SUDO) tests/bench/bench.sh $(TARGET)/release $(ROUNDS)
+	$(SUDO) tests/bench/bench.sh $(TARGET)/release "$(or $(ROUNDS),10)" "$(GROUP)"
 
 bench-oci: build-packages ## Compare ctr-oci run with runc and crun, where installed
 	$(CARGO) build --release --locked -p ctr-oci

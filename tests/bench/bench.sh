@@ -1,6 +1,6 @@
 #!/bin/bash
-# bench.sh BIN [ROUNDS]: measures Longshore beside podman and docker.io, where they are installed.
-# `make bench`, or `make bench ROUNDS=5`.
+# bench.sh BIN [ROUNDS [GROUP]]: measures Longshore beside podman and docker.io, where they are installed.
+# `make bench`, or `make bench ROUNDS=5 GROUP=pulls`; the others are starts and lists.
 # bench.sh BIN PROBE: runs this program (tests/probe) in a container of each instead, with its defaults, and shows
 # what it can reach, as in longshore-security(7). `make probe`.
 #
@@ -10,11 +10,12 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(cd "${1:?usage: bench.sh BIN [ROUNDS]}" && pwd)
 rounds=${2:-10}
+group=${3:-}
 fixtures=${LONGSHORE_FIXTURES:-$bin/../fixtures}
 
 if [ -z "${LONGSHORE_BENCH_INSIDE:-}" ]; then
     export LONGSHORE_BENCH_INSIDE=1
-    exec unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$bin" "$rounds"
+    exec unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc "$0" "$bin" "$rounds" "$group"
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/longshore-bench.XXXXXX")
@@ -144,4 +145,4 @@ if [ -f "$rounds" ]; then
     awk -f "$here/probe.awk" "${working[@]/%/.txt}"
     exit
 fi
-"$bin/examples/bench" "$rounds" "$work" "${working[@]}"
+"$bin/examples/bench" "$rounds" "$group" "$work" "${working[@]}"

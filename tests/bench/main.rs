@@ -2,7 +2,7 @@
 //! does hits all of them alike. Prints medians and how often ours goes into theirs.
 //!
 //! Started by `bench.sh`, which prepares an executable a engine with the verbs run, run-none, start,
-//! exec, ls, pull, rmi, clear.
+//! exec, ls, pull, rmi, clear. A third argument of `bench.sh` ("starts", "lists", "pulls") takes only these.
 
 #![expect(clippy::unwrap_used, reason = "a bench ends at the first surprise")]
 #![expect(clippy::print_stdout, reason = "it prints a table")]
@@ -44,6 +44,7 @@ type Times = BTreeMap<String, Vec<f64>>;
 fn main() {
     let mut args = std::env::args().skip(1);
     let rounds: usize = args.next().unwrap().parse().unwrap();
+    let only = args.next().unwrap();
     let work = PathBuf::from(args.next().unwrap());
     let engines: Vec<_> = args.map(|name| Engine { script: work.join(&name), name }).collect();
 
@@ -52,29 +53,16 @@ fn main() {
     );
     head(&engines);
     let shell = shell(rounds);
-    let measure = |label: &str, rounds: usize, verb: &[&str]| {
-        let mut times = Times::new();
-        for round in 0..rounds {
-            for engine in in_turn(&engines, round) {
-                // What the one before still takes down (a shim, a veth pair, a network namespace) is
-                // not to be measured with the next.
-                std::thread::sleep(SETTLE);
-                note(&mut times, engine, engine.time(verb), shell);
-            }
-        }
-        row(label, &engines, &times, 1);
-    };
-    measure("run --rm busybox true", rounds, &["run"]);
-    measure("the same, --network none", rounds, &["run-none"]);
-    for engine in &engines {
-        engine.run(&["start", "one"]);
+    let wanted = |group: &str| only.is_empty() || only == group;
+    if wanted("starts") {
+        starts(&engines, rounds, shell);
     }
-    measure("exec busybox true", rounds, &["exec", "one"]);
-    for engine in &engines {
-        engine.run(&["clear"]);
+    if wanted("lists") {
+        many(&engines, rounds, shell);
     }
-    many(&engines, rounds, shell);
-    pulls(&engines, rounds.div_ceil(5), shell);
+    if wanted("pulls") {
+        pulls(&engines, rounds.div_ceil(3), shell);
+    }
     println!("\nThe shell that chooses the verb takes {shell:.2} ms, which are taken off.");
 }
 
@@ -88,6 +76,31 @@ fn shell(rounds: usize) -> f64 {
         })
         .collect();
     median(&mut times).unwrap_or_default() / 2.0
+}
+
+/// Runs and execs.
+fn starts(engines: &[Engine], rounds: usize, shell: f64) {
+    let measure = |label: &str, verb: &[&str]| {
+        let mut times = Times::new();
+        for round in 0..rounds {
+            for engine in in_turn(engines, round) {
+                // What the one before still takes down (a shim, a veth pair, a network namespace) is
+                // not to be measured with the next.
+                std::thread::sleep(SETTLE);
+                note(&mut times, engine, engine.time(verb), shell);
+            }
+        }
+        row(label, engines, &times, 1);
+    };
+    measure("run --rm busybox true", &["run"]);
+    measure("the same, --network none", &["run-none"]);
+    for engine in engines {
+        engine.run(&["start", "one"]);
+    }
+    measure("exec busybox true", &["exec", "one"]);
+    for engine in engines {
+        engine.run(&["clear"]);
+    }
 }
 
 /// Listing many running containers, and what each of them costs in memory.
@@ -111,16 +124,36 @@ fn many(engines: &[Engine], rounds: usize, shell: f64) {
     row("memory a container, KiB (PSS)", engines, &memory, 0);
 }
 
-/// Pulls of the large image from the local registry, always anew.
+/// Pulls from the local registry, and the way back.
 fn pulls(engines: &[Engine], rounds: usize, shell: f64) {
-    let mut times = Times::new();
+    const STEPS: [(&str, &[&str]); 6] = [
+        ("pull of 9 layers, 60,000 files", &["pull", "library/bench9"]),
+        ("the same again, up to date", &["pull", "library/bench9"]),
+        ("a pull of one layer more", &["pull", "library/bench10"]),
+        ("rmi of the one layer more", &["rmi", "library/bench10"]),
+        ("rmi of 9 layers, 60,000 files", &["rmi", "library/bench9"]),
+        ("pull of 1 layer, 1 GB", &["pull", "library/bench-large"]),
+    ];
+    let mut times = STEPS.map(|_| Times::new());
     for round in 0..rounds {
         for engine in in_turn(engines, round) {
-            engine.run(&["rmi", "library/bench9"]);
-            note(&mut times, engine, engine.time(&["pull", "library/bench9"]), shell);
+            for ((_, verb), times) in STEPS.iter().zip(&mut times) {
+                settle();
+                note(times, engine, engine.time(verb), shell);
+            }
+            engine.run(&["rmi", "library/bench-large"]);
         }
     }
-    row("pull of 9 layers, 60,000 files", engines, &times, 0);
+    for ((label, _), times) in STEPS.iter().zip(&times) {
+        row(label, engines, times, 0);
+    }
+}
+
+/// What has not reached the disk yet is not the next one's to write: only Longshore syncs what it
+/// pulled before it says so.
+fn settle() {
+    std::thread::sleep(SETTLE);
+    rustix::fs::sync();
 }
 
 /// Everybody goes first equally often.
