@@ -13,6 +13,7 @@ macro_rules! needs {
 
 mod archives;
 mod bad_input;
+mod broken;
 mod crash;
 mod cve_exec;
 mod cve_look;

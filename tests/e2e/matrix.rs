@@ -3,6 +3,7 @@
 //! Afterwards the name is free or listed truthfully, the same command succeeds, and nothing is left.
 //! `make soak` does it for every call, `make test` for some of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use tests::Env;
@@ -101,33 +102,61 @@ fn is_soak() -> bool {
 /// Disturbs a command at its Nth call, for each N of `steps` until there are no so many calls.
 fn disturb(env: &Env, case: &Case, blow: &str, steps: impl Iterator<Item = u32>) -> (u32, String) {
     let (mut count, mut all) = (0, String::new());
+    let began = Instant::now();
     for step in steps {
-        env.sh(case.before).run().ok();
-        let line = format!("strike {step} struck {blow} {} >out 2>err", case.command);
-        let status = env.sh(&line).within(Duration::from_secs(60)).run().code();
-        let struck = env.sh("cat struck").run().ok().text();
-        let mut wrong = problems(env, case, status);
-        wrong.extend(nothing_is_left(env));
-        drop(env.sh("ctr-ls -aq | ctr-rm -f -v -; vol-ls -q | vol-rm -").run());
-        if !wrong.is_empty() {
-            let said = env.sh("cat err").run().text();
-            let mut found =
-                format!("{}\n  {blow} at call {step}, {struck}  status {status}, {said:?}\n", case.command);
-            for text in &wrong {
-                let text = text.split("--- store").next().unwrap_or_default();
-                found.push_str(&format!("  - {text}\n"));
-            }
-            if is_soak() {
-                tell(&found);
-            }
-            all.push_str(&found);
+        let (struck, found) = disturb_once(env, case, blow, step);
+        if is_soak() && !found.is_empty() {
+            tell(&found);
         }
+        all.push_str(&found);
         if struck.is_empty() {
             return (count, all);
         }
         count += 1;
+        if is_soak() && count % 100 == 0 {
+            tell(&format!("{blow}: {count} calls of {} in {} s", case.command, began.elapsed().as_secs()));
+        }
     }
     (count, all)
+}
+
+/// Returns what was struck, and what is wrong because of it.
+fn disturb_once(env: &Env, case: &Case, blow: &str, step: u32) -> (String, String) {
+    env.sh(case.before).run().ok();
+    let line = format!("strike {step} struck {blow} {} >out 2>err", case.command);
+    let mut status = None;
+    // A command that hangs ends a test, but is only one of the things that may be wrong here.
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        status = Some(env.sh(&line).within(Duration::from_secs(60)).run().code());
+        let mut wrong = problems(env, case, status.unwrap_or_default());
+        wrong.extend(nothing_is_left(env));
+        wrong
+    }));
+    let struck = env.sh("cat struck 2>/dev/null || echo nothing yet").run().ok().text();
+    let wrong = checked.unwrap_or_else(|_| vec![format!("something hangs:\n{}", end_all(env))]);
+    drop(env.sh("ctr-ls -aq | ctr-rm -f -v -; vol-ls -q | vol-rm -").run());
+    if wrong.is_empty() {
+        return (struck, String::new());
+    }
+    let said = env.sh("cat err").run().text();
+    let mut found =
+        format!("{}\n  {blow} at call {step}, {struck}  status {status:?}, {said:?}\n", case.command);
+    for text in &wrong {
+        let text = text.split("--- store").next().unwrap_or_default();
+        found.push_str(&format!("  - {text}\n"));
+    }
+    (struck, found)
+}
+
+/// Says who waits for what on this machine, and ends them all: the next call is to be disturbed too.
+fn end_all(env: &Env) -> String {
+    let line = "cd /proc; for p in [0-9]*; do
+        test $p != $$ && test \"$(readlink $p/ns/net)\" = \"$(readlink self/ns/net)\" || continue
+        case $(cat $p/comm) in ctr-* | strike) ;; *) continue ;; esac
+        echo \"$p $(grep PPid $p/status) $(tr '\\0' ' ' <$p/cmdline): $(cat $p/wchan), call $(cat $p/syscall)\"
+        kill -9 $p
+    done";
+    env.sh(line).run().text()
 }
 
 /// What is not as it should be after a disturbed command, and after it was repeated.

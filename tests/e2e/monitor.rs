@@ -65,6 +65,17 @@ fn a_container_whose_monitor_is_killed_goes_on_and_its_end_is_known() {
 #[test]
 fn who_removes_itself_does_so_without_its_monitor_too() {
     needs!(Root);
+    let env = waiting("--rm -p 8080:80 -v /data", "exit 3");
+    kill_monitor(&env);
+    env.write("tell/go", "");
+    // Nobody waits for it, who would also clear away what a dead monitor has left; a list only looks.
+    env.sh("until test -z \"$(ctr-ls -aq)$(vol-ls -q)\"; do sleep 0.02; done").run().ok();
+    assert!(env.leaks().is_empty(), "{:?}", env.leaks());
+}
+
+#[test]
+fn how_who_removes_itself_ended_is_known_without_its_monitor_too() {
+    needs!(Root);
     let env = waiting("--rm", "exit 3");
     kill_monitor(&env);
     let wait = env.tool("ctr-wait").arg("c").start();

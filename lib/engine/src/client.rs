@@ -39,6 +39,8 @@ pub(crate) fn follow(
     // After a failure nothing may be going on any more. After an end only files are being deleted,
     // which need not hold up the user.
     if matches!(end, End::Known(Outcome::Failed(..)) | End::Abandoned) {
+        // It may be that we only cannot hear the monitor: then it is to end, and the container with it.
+        wire.hang_up();
         sys::fork::reap(monitor);
     }
     Ok(end)

@@ -113,7 +113,7 @@ fn follow(program: &runtime::Process, streams: Streams, stdin: bool, keys: &[u8]
         lost = pump.finish().or(lost);
     }
     Ok(match lost {
-        Some(errno) if code == 0 => Outcome::Abandoned(Error::io("pass on what it wrote", errno)),
+        Some(err) if code == 0 => Outcome::Abandoned(err),
         _ => Outcome::Ended(u8::try_from(code).unwrap_or(255)),
     })
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use store::{Entry, LogSink, Status, Store};
-use types::Result;
 use types::time::Time;
+use types::{Error, Kind, Result};
 
 /// How long nobody is asked whether the container still runs: its monitor tells by writing to a
 /// file that is watched, unless it was killed.
@@ -30,8 +30,21 @@ pub struct LogOptions {
 /// Reads the log of a container.
 ///
 /// # Errors
-/// `NotFound` if there is no such container; what the sink says.
+/// `NotFound` if there is no such container; what the sink says; at the end, if it is known that the
+/// last run wrote something that is not in the log.
 pub fn logs(store: &Store, id: &str, options: &LogOptions, sink: &mut impl LogSink) -> Result<()> {
+    // Held open over the end: a container with --rm is gone by then.
+    let before = store.watch_run(id)?;
+    read(store, id, options, sink)?;
+    // A run that began meanwhile has its own record; one that was removed has the one from before.
+    let Some(run) = store.watch_run(id).ok().flatten().or(before) else { return Ok(()) };
+    match run.recorded()?.map(|exit| exit.error).filter(|error| !error.is_empty()) {
+        Some(error) => Err(Error::new(Kind::Io, error).within("some of what it wrote is missing")),
+        None => Ok(()),
+    }
+}
+
+fn read(store: &Store, id: &str, options: &LogOptions, sink: &mut impl LogSink) -> Result<()> {
     let mut reader = store.read_log(id, options.tail)?;
     let watch = if options.follow { Some(reader.watch()?) } else { None };
     let mut woken = false;
@@ -60,7 +73,7 @@ pub fn logs(store: &Store, id: &str, options: &LogOptions, sink: &mut impl LogSi
 fn runs(store: &Store, id: &str) -> Result<bool> {
     match store.state(id) {
         Ok(state) => Ok(matches!(state.status, Status::Running | Status::Restarting)),
-        Err(e) if e.kind() == types::Kind::NotFound => Ok(false), // removed
+        Err(e) if e.kind() == Kind::NotFound => Ok(false), // removed
         Err(e) => Err(e),
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Monitor<'s> {
     pub(crate) process: runtime::Process,
     /// Taken when the run is over.
     pub(crate) cgroup: Option<runtime::Cgroup>,
-    pub(crate) log: LogWriter,
+    pub(crate) log: Log,
     pub(crate) outputs: Vec<(Stream, Pump)>,
     /// The tool in the foreground.
     pub(crate) client: Option<Wire>,
@@ -80,7 +80,7 @@ impl Ended<'_> {
         }
         if let Some(client) = self.client {
             client.report(&match (self.code, lost) {
-                (Some(0), Some(errno)) => wire::failure(125, &Error::io("pass on what it wrote", errno)),
+                (Some(0), Some(err)) => wire::failure(125, &err),
                 (code, _) => Report::Exited(code.map_or(255, |code| u8::try_from(code).unwrap_or(255))),
             });
         }
@@ -120,8 +120,11 @@ impl<'s> Monitor<'s> {
         let (log, outputs) = (&mut self.log, &mut self.outputs);
         for (stream, pump) in outputs.iter_mut() {
             let now = clock::now();
-            pump.drain(|bytes| write_log(log, *stream, &now, bytes));
+            pump.drain(|bytes| log.write(*stream, &now, bytes));
         }
+        // What is missing of its output is missing in the log too, and that is said with the end.
+        let lost = outputs.iter().find_map(|(_, pump)| pump.unread()).or_else(|| log.lost.take());
+        let error = lost.map(|err| wire::text_of(&err)).unwrap_or_default();
         let code = match (self.process.how_it_ended(self.run.start_time)?, emulated) {
             // We ended it in the way the signal would have ended any other process.
             (runtime::Exit::Signal(libc::SIGKILL), Some(signal)) => 128 + signal,
@@ -130,7 +133,7 @@ impl<'s> Monitor<'s> {
         let restarting = self.record.restart.wants(code, self.run.restarts)
             && !self.store.is_stop_requested(&self.record.id, Duration::ZERO).unwrap_or(true);
         let oom_killed = self.cgroup.as_ref().is_some_and(|group| group.oom_killed());
-        let exit = ExitRecord { finished: clock::now(), code, oom_killed, restarting, error: String::new() };
+        let exit = ExitRecord { finished: clock::now(), code, oom_killed, restarting, error };
         drop(self.lock.end(&exit));
         Some(exit)
     }
@@ -153,7 +156,7 @@ impl<'s> Monitor<'s> {
                     Event::Output(n) => {
                         let log = &mut self.log;
                         if let Some((stream, pump)) = self.outputs.get_mut(n) {
-                            pump.step(|bytes| write_log(log, *stream, &clock::now(), bytes));
+                            pump.step(|bytes| log.write(*stream, &clock::now(), bytes));
                         }
                     }
                 }
@@ -175,7 +178,7 @@ impl<'s> Monitor<'s> {
             // We are the monitor now. Its log may have been rotated since.
             && let Ok(log) = self.store.open_log(&self.record.id)
         {
-            self.log = log;
+            self.log.writer = log;
         }
     }
 
@@ -244,8 +247,22 @@ impl<'s> Monitor<'s> {
     }
 }
 
-/// A log that cannot be written (a full disk) must not stop the program: the bytes still reach
-/// whoever reads along.
-fn write_log(log: &mut LogWriter, stream: Stream, now: &str, bytes: &[u8]) {
-    drop(log.append(stream, now, bytes));
+/// The log of a run. One that cannot be written (a full disk) must not stop the program: the bytes
+/// still reach whoever reads along, and that the log lacks them is said with the end of the run.
+pub(crate) struct Log {
+    writer: LogWriter,
+    /// Why something is missing in it, the first time.
+    lost: Option<Error>,
+}
+
+impl Log {
+    pub(crate) const fn new(writer: LogWriter) -> Self {
+        Self { writer, lost: None }
+    }
+
+    fn write(&mut self, stream: Stream, now: &str, bytes: &[u8]) {
+        if let Err(err) = self.writer.append(stream, now, bytes) {
+            self.lost.get_or_insert(err);
+        }
+    }
 }

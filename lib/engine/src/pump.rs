@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use types::Error;
 
 /// One read at most. On the stack and not held: a monitor waits as long as its container lives,
 /// and its memory counts for every container.
@@ -21,6 +22,10 @@ pub(crate) struct Pump {
     /// What was read and not written yet, from `start` on.
     pending: Vec<u8>,
     start: usize,
+    /// The source is a terminal.
+    terminal: bool,
+    /// Why the source could not be read to its end.
+    unread: Option<Errno>,
     /// Why bytes did not reach somebody who wanted them, such as a full disk.
     lost: Option<Errno>,
 }
@@ -28,7 +33,18 @@ pub(crate) struct Pump {
 impl Pump {
     /// Copies from `from` to `to`; without `to`, bytes only pass by. `from` does not block.
     pub(crate) fn new(from: OwnedFd, to: Option<OwnedFd>) -> Self {
-        Self { from: Some(from), to, pending: Vec::new(), start: 0, lost: None }
+        let (pending, start, terminal) = (Vec::new(), 0, false);
+        Self { from: Some(from), to, pending, start, terminal, unread: None, lost: None }
+    }
+
+    /// The same for the master side of a terminal.
+    pub(crate) fn of_terminal(from: OwnedFd, to: Option<OwnedFd>) -> Self {
+        Self { terminal: true, ..Self::new(from, to) }
+    }
+
+    /// Why some of what was written never came to us.
+    pub(crate) fn unread(&self) -> Option<Error> {
+        self.unread.map(|errno| Error::io("read what it wrote", errno))
     }
 
     /// What to poll for; `None` when all is copied and the source has ended.
@@ -71,8 +87,13 @@ impl Pump {
     }
 
     /// Gives the destination what is left, waiting for it. Returns why something was lost on the way.
-    pub(crate) fn finish(self) -> Option<Errno> {
-        let Some(to) = &self.to else { return self.lost };
+    pub(crate) fn finish(self) -> Option<Error> {
+        let lost = self.write_rest().or(self.lost);
+        self.unread().or_else(|| lost.map(|errno| Error::io("pass on what it wrote", errno)))
+    }
+
+    fn write_rest(&self) -> Option<Errno> {
+        let to = self.to.as_ref()?;
         let mut rest = self.rest();
         while !rest.is_empty() {
             match rustix::io::write(to, rest) {
@@ -81,7 +102,7 @@ impl Pump {
                 Err(e) => return loss(e),
             }
         }
-        self.lost
+        None
     }
 
     fn rest(&self) -> &[u8] {
@@ -94,7 +115,7 @@ impl Pump {
     fn read(&mut self, mut seen: impl FnMut(&[u8])) -> bool {
         let Some(from) = &self.from else { return false };
         let mut buffer = [0; BUFFER];
-        match rustix::io::read(from, &mut buffer) {
+        match rustix::io::retry_on_intr(|| rustix::io::read(from, &mut buffer)) {
             Ok(0) => self.from = None,
             Ok(n) => {
                 let bytes = buffer.get(..n).unwrap_or_default();
@@ -104,10 +125,14 @@ impl Pump {
                 }
                 return true;
             }
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            // A terminal whose last user has gone reads as EIO (pty(7)); nothing else can be
-            // done about any other error than to take it as the end.
-            Err(_) => self.from = None,
+            Err(Errno::AGAIN) => {}
+            // A terminal whose last user has gone reads as EIO (pty(7)).
+            Err(Errno::IO) if self.terminal => self.from = None,
+            // There is no more to be had, but this is no end: it is said wherever the end is.
+            Err(e) => {
+                self.unread = Some(e);
+                self.from = None;
+            }
         }
         false
     }
@@ -181,8 +206,28 @@ mod tests {
             if by_steps {
                 pump.step(|_| {});
             }
-            assert_eq!(pump.finish(), Some(Errno::NOSPC));
+            assert_eq!(
+                said(pump),
+                Some("pass on what it wrote: No space left on device (os error 28)".to_owned())
+            );
         }
+    }
+
+    fn said(pump: Pump) -> Option<String> {
+        pump.finish().as_ref().map(crate::wire::text_of)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_end() {
+        // A directory opens for reading, and reads as EISDIR.
+        let source = || rustix::fs::open("/", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).unwrap();
+        let mut pump = Pump::new(source(), None);
+        pump.step(|_| {});
+        assert!(pump.interest().is_none());
+        assert_eq!(said(pump), Some("read what it wrote: Is a directory (os error 21)".to_owned()));
+        let mut pump = Pump::of_terminal(source(), None);
+        pump.drain(|_| {});
+        assert!(pump.unread().is_some(), "only EIO is the end of a terminal");
     }
 
     #[test]
@@ -194,7 +239,7 @@ mod tests {
         rustix::io::write(&writer, b"two").unwrap();
         let mut seen = Vec::new();
         pump.drain(|bytes| seen.extend_from_slice(bytes));
-        assert_eq!(pump.finish(), None);
+        assert_eq!(said(pump), None);
         assert_eq!(seen, b"two");
         let mut out = [0; 16];
         assert_eq!(rustix::io::read(&reader, &mut out), Ok(6));

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
-use sys::fork::{Fork, fork, reap};
+use sys::fork::{Fork, end, fork};
 use sys::pidfd::Pidfd;
 
 /// How long a monitor has none after a start.
@@ -42,9 +42,7 @@ pub(crate) struct Heir {
 
 impl Drop for Heir {
     fn drop(&mut self) {
-        // Gone already is as good; in both cases it has to be reaped.
-        drop(self.process.signal(libc::SIGKILL));
-        reap(self.pid);
+        end(self.pid, Some(&self.process)); // gone already is as good
     }
 }
 
@@ -111,10 +109,7 @@ fn copy() -> io::Result<Option<Heir>> {
         Fork::Parent(pid) => match Pidfd::open(pid) {
             Ok(process) => Ok(Some(Heir { pid, process })),
             Err(err) => {
-                // Without a descriptor: it is our child and not reaped, so the number is its own.
-                let _gone =
-                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL);
-                reap(pid);
+                end(pid, None);
                 Err(err)
             }
         },

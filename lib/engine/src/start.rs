@@ -11,7 +11,7 @@ use types::mount::Source;
 use types::{Context, Error, Kind, Result};
 
 use crate::create::Created;
-use crate::monitor::Monitor;
+use crate::monitor::{Log, Monitor};
 use crate::standby::Standby;
 use crate::streams::Streams;
 use crate::wire::{self, Report, Wire};
@@ -226,7 +226,7 @@ fn launch(
             net::attach(&link.bridge, run.pid, &link.lease).map_err(engine)?;
         }
         let process = starting.release().map_err(|e| (e.status, e.error))?;
-        let log = store.open_log(&id).map_err(engine)?;
+        let log = store.open_log(&id).map(Log::new).map_err(engine)?;
         Ok((run, lock, process, log))
     })();
     match launched {

@@ -39,7 +39,10 @@ impl Streams {
         let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
         let to_stdout = foreground.then(|| std::io::stdout().as_fd().try_clone_to_owned());
         let to_stderr = foreground.then(|| std::io::stderr().as_fd().try_clone_to_owned());
-        let outputs = vec![(Stream::Stdout, pump(out, to_stdout)?), (Stream::Stderr, pump(err, to_stderr)?)];
+        let outputs = vec![
+            (Stream::Stdout, Pump::new(unblocked(out)?, copy(to_stdout)?)),
+            (Stream::Stderr, Pump::new(unblocked(err)?, copy(to_stderr)?)),
+        ];
         let pipes = if stdin { 3 } else { 2 };
         Ok(Self { console: None, outputs, input, theirs: [read, stdout, stderr], pipes })
     }
@@ -49,7 +52,8 @@ impl Streams {
         let end = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().context("duplicate the terminal");
         let theirs = [end(console.slave())?, end(console.slave())?, end(console.slave())?];
         let to_stdout = foreground.then(|| std::io::stdout().as_fd().try_clone_to_owned());
-        let outputs = vec![(Stream::Stdout, pump(end(console.master())?, to_stdout)?)];
+        let outputs =
+            vec![(Stream::Stdout, Pump::of_terminal(unblocked(end(console.master())?)?, copy(to_stdout)?))];
         Ok(Self { console: Some(console), outputs, input: None, theirs, pipes: 0 })
     }
 
@@ -90,11 +94,15 @@ impl Streams {
     }
 }
 
-/// The pump of one output. The reading side does not block, so that what is left can be taken
-/// without waiting for more.
-fn pump(from: OwnedFd, to: Option<std::io::Result<OwnedFd>>) -> Result<Pump> {
+/// The reading side of an output does not block, so that what is left can be taken without waiting
+/// for more.
+fn unblocked(from: OwnedFd) -> Result<OwnedFd> {
     rustix::io::ioctl_fionbio(&from, true).map_err(|e| Error::io("make a pipe non-blocking", e))?;
-    Ok(Pump::new(from, to.transpose().context("duplicate an output")?))
+    Ok(from)
+}
+
+fn copy(to: Option<std::io::Result<OwnedFd>>) -> Result<Option<OwnedFd>> {
+    to.transpose().context("duplicate an output")
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd)> {

@@ -71,6 +71,12 @@ impl Wire {
         }
     }
 
+    /// Nothing more is said, in either direction: to the other end we have gone.
+    pub(crate) fn hang_up(&self) {
+        // It cannot fail for a connected pair, except that the other end has gone already.
+        let _gone = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+
     /// The next report; `None` if the monitor has gone.
     pub(crate) fn next_report(&self) -> Option<Report> {
         let mut buffer = vec![0; MAX];
@@ -119,6 +125,11 @@ impl Wire {
 
 /// Flattens an error for the wire.
 pub(crate) fn failure(status: u8, err: &Error) -> Report {
+    Report::Failed { status, text: text_of(err), hints: err.hints().map(str::to_owned).collect() }
+}
+
+/// An error on one line, as a user sees it.
+pub(crate) fn text_of(err: &Error) -> String {
     let mut text = err.to_string();
     let mut next = std::error::Error::source(err);
     while let Some(link) = next {
@@ -126,7 +137,7 @@ pub(crate) fn failure(status: u8, err: &Error) -> Report {
         text.push_str(&types::error::phrase(link));
         next = link.source();
     }
-    Report::Failed { status, text, hints: err.hints().map(str::to_owned).collect() }
+    text
 }
 
 /// The error that a report stands for.

@@ -40,6 +40,18 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Ends a copy of this process, and reaps it; `process` is the same one by descriptor, if there is one.
+///
+/// One that could not be told, by either call, is not waited for: it may live as long as we do.
+pub fn end(pid: i32, process: Option<&crate::pidfd::Pidfd>) {
+    let told = process.is_some_and(|process| process.signal(libc::SIGKILL).is_ok())
+        // It is our child and not reaped, so the number is its own.
+        || nix::sys::signal::kill(Pid::from_raw(pid), nix::sys::signal::SIGKILL).is_ok();
+    if told {
+        reap(pid);
+    }
+}
+
 /// Waits for a copy of this process to end.
 pub fn reap(pid: i32) {
     // ECHILD means that somebody else has reaped it; there is nothing left to wait for.

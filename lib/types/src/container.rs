@@ -207,7 +207,7 @@ pub struct ExitRecord {
     /// Its monitor will start it again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub restarting: bool,
-    /// Why it could not be started, if so.
+    /// Why some of what it wrote is missing in its log, if so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
 }

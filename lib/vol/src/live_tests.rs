@@ -27,7 +27,7 @@ impl Container {
         let root = dir.path().join("rootfs");
         fs::create_dir(&root).unwrap();
         let script = "mount -t tmpfs -o mode=755 t \"$0\" && cp \"$1\" \"$0/busybox\" && \
-                      mkdir \"$0/proc\" \"$0/dev\" && exec chroot \"$0\" /busybox sleep 60";
+                      mkdir \"$0/proc\" \"$0/dev\" && exec chroot \"$0\" /busybox sleep 20000";
         let child = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", script])
             .args([root.as_os_str(), std::ffi::OsStr::new(busybox)])
