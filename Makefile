@@ -25,7 +25,7 @@ DEMO_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables
 FUZZ_PACKAGES = $(BUILD_PACKAGES) g++ libseccomp-dev
 BENCH_PACKAGES = $(BUILD_PACKAGES) $(IMAGE_PACKAGES) iproute2 nftables e2fsprogs
 
-.PHONY: build demo test soak test-vm test-oci probe fuzz bench bench-oci lint man install help
+.PHONY: build demo test soak test-vm test-oci test-conformance probe fuzz bench bench-oci lint man install help
 .PHONY: toolchain man-packages build-packages test-packages vm-packages oci-packages lint-packages demo-packages fuzz-packages bench-packages
 
 build: build-packages ## Build the tools (release) into target/release
@@ -46,6 +46,10 @@ test-vm: vm-packages ## Run tests of runtime and engine in a small virtual machi
 test-oci: oci-packages ## Run the suites of runtime-tools, crun and runc, and three engines, on ctr-oci (RUNTIMES=... SUITES=... CASES=...)
 	@[ ! -d tools/ctr-oci ] || $(CARGO) build --locked -p ctr-oci
 	RUNTIMES="$(RUNTIMES)" SUITES="$(SUITES)" CASES="$(CASES)" FRESH="$(FRESH)" tests/oci/run.sh
+
+test-conformance: build-packages ## Run the conformance suite of the distribution specification on img-serve (CONFORMANCE=PROGRAM or GO=go)
+	$(CARGO) build --locked -p img-serve
+	CONFORMANCE="$(CONFORMANCE)" GO="$(GO)" tests/conformance/run.sh
 
 probe: bench-packages build ## Show what a container can reach, beside podman and docker.io where installed
 	rustc --edition 2024 -C target-feature=+crt-static -C panic=abort -O tests/probe/main.rs -o $(TARGET)/probe

@@ -17,17 +17,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("net", &["types", "sys", "store"]),
     ("vol", &["types", "sys", "store"]),
     ("image", &["types", "sys", "store", "layer", "registry"]),
+    ("serve", &["types", "store", "image"]),
     ("oci", &["types", "sys", "runtime"]),
     ("engine", &["types", "sys", "store", "runtime", "net", "vol"]),
     ("cli", &["types", "sys", "store"]),
 ];
 
 /// What a tool may use.
-const TOOL: &[&str] = &["cli", "engine", "oci", "image", "vol", "net", "store", "types"];
+const TOOL: &[&str] = &["cli", "engine", "oci", "image", "serve", "vol", "net", "store", "types"];
 
 /// Foreign crates that only some of ours may use directly. `*` is every tool.
 const ONLY: &[(&str, &[&str])] = &[
     ("reqwest", &["registry"]),
+    ("hyper", &["serve"]),
+    ("tokio", &["serve"]),
     ("nftnl", &["net"]),
     ("mnl", &["net"]),
     ("anyhow", &["cli", "*"]),
@@ -37,7 +40,7 @@ const ONLY: &[(&str, &[&str])] = &[
 
 /// What no `ctr-*` may link, however indirectly: a missing image is pulled by running `img-pull`.
 const NOT_IN_CTR: &[&str] =
-    &["reqwest", "hyper", "rustls", "tokio", "openssl", "native-tls", "registry", "image"];
+    &["reqwest", "hyper", "rustls", "tokio", "openssl", "native-tls", "registry", "image", "serve"];
 
 /// The packages of this workspace or, with `deep`, of everything it links, from cargo itself.
 fn metadata(deep: bool) -> Value {

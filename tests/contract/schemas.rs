@@ -13,7 +13,7 @@ fn tools_with_json() -> Vec<String> {
         String::from_utf8_lossy(&out.stdout).contains("--json")
     };
     // These print nothing but records.
-    let inspects = |tool: &str| tool == "ctr-inspect" || tool == "img-inspect";
+    let inspects = |tool: &str| ["ctr-inspect", "img-inspect", "img-lock"].contains(&tool);
     tests::tools().into_iter().filter(|tool| has_json(tool) || inspects(tool)).collect()
 }
 

@@ -103,6 +103,8 @@ pages! {
     examples_of_img_tags "img-tags"
     examples_of_img_save "img-save"
     examples_of_img_push "img-push"
+    examples_of_img_lock "img-lock"
+    examples_of_img_serve "img-serve"
     examples_of_reg_login "reg-login"
     examples_of_reg_logout "reg-logout"
     examples_of_img_load "img-load"

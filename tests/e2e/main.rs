@@ -29,6 +29,7 @@ mod garbage;
 mod harness;
 mod images;
 mod list;
+mod lock;
 mod look;
 #[cfg(target_arch = "x86_64")] // as strike
 mod matrix;
@@ -45,6 +46,7 @@ mod records;
 mod recycled;
 mod registries;
 mod run;
+mod serve;
 mod share;
 mod statuses;
 mod stop;

@@ -18,6 +18,7 @@ const LINES: &[(&str, &str)] = &[
         "img-fsck",
         "h=$(printf %064d 0); echo x >$LONGSHORE_ROOT/blobs/sha256/$h; img-fsck --json || img-fsck --fix --json",
     ),
+    ("img-lock", "img-lock busybox httpd"),
     ("img-tags", "img-tags --json busybox"),
     ("img-tags", "img-tags --long --match '[dl]*' --json busybox"),
     ("ctr-ls", "ctr-ls -a --json"),

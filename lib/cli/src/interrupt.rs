@@ -23,11 +23,20 @@ impl Interrupt {
     /// # Errors
     /// If no thread can be started.
     pub fn watch() -> anyhow::Result<Self> {
+        Self::watch_and(|| {})
+    }
+
+    /// The same, and tells `then`: for what waits and looks at nothing.
+    ///
+    /// # Errors
+    /// As [`Interrupt::watch`].
+    pub fn watch_and(then: impl FnOnce() + Send + 'static) -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let told = interrupt.clone();
         sys::signal::on_request_to_stop(move |signal| {
             told.signal.store(signal, Ordering::Relaxed);
             told.stop.store(true, Ordering::Relaxed);
+            then();
         })?;
         Ok(interrupt)
     }

@@ -30,5 +30,7 @@ pub use oci::{listen_fds, listen_names, notify_socket, oci_root};
 pub use operands::{Operands, one};
 pub use sources::default_platform;
 pub use store_args::StoreArgs;
+/// For tools that write to sockets: a peer that has gone is an error then, and not the end.
+pub use sys::signal::ignore_sigpipe;
 /// The time of day, for tools that print ages.
 pub use sys::time::now;

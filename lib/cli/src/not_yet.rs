@@ -188,7 +188,6 @@ const LETTERS: &[(&str, &str, &str)] = &[
     ("img-gc", "-a", "--all"),
     ("img-gc", "-f", "--force"),
     ("img-inspect", "-f", "--format"),
-    ("img-pull", "-a", "--all-tags"),
     ("reg-login", "-p", "--password"),
 ];
 

@@ -25,6 +25,12 @@ impl Operands {
         Self { names, null: false }
     }
 
+    /// Whether none were given, for a tool that can do without any.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// All names, with `-` replaced by what stdin holds. Nothing on stdin is no error: nothing to do.
     ///
     /// # Errors

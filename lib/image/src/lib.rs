@@ -2,6 +2,7 @@
 //!
 //! Composes `registry`, `layer` and `store`; see [`pull`].
 
+mod adopt;
 mod choose;
 mod download;
 mod fsck;
@@ -9,6 +10,7 @@ mod history;
 mod inspect;
 mod install;
 mod load;
+mod lock;
 mod progress;
 mod pull;
 mod push;
@@ -31,10 +33,12 @@ mod origin_tests;
 #[cfg(test)]
 mod push_tests;
 
+pub use adopt::adopt;
 pub use fsck::{Checked, mend};
 pub use history::history;
 pub use inspect::{configuration, document, inspect};
 pub use load::{LoadOptions, Told, load_archive, load_path};
+pub use lock::{lock, pull_locked};
 pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
 pub use push::{PushOptions, push, tags_of};
@@ -51,6 +55,6 @@ use sha2::Digest as _;
 pub(crate) const FROM_INDEX: &str = store::FROM_INDEX;
 
 /// The digest of bytes in memory.
-pub(crate) fn digest_of(content: &[u8]) -> types::digest::Digest {
+pub fn digest_of(content: &[u8]) -> types::digest::Digest {
     types::digest::Digest::from_bytes(sha2::Sha256::digest(content).into())
 }

@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// One syncfs(2) for all: an fsync for each of 60,000 files would take minutes.
-    fn sync_content(&self, pieces: usize) -> Result<()> {
+    pub(crate) fn sync_content(&self, pieces: usize) -> Result<()> {
         if pieces == 0 {
             return Ok(());
         }
@@ -128,7 +128,11 @@ impl Store {
             .context("sync the store")
     }
 
-    fn publish_content(&self, blobs: Vec<Verified<'_>>, layers: Vec<SealedLayer<'_>>) -> Result<()> {
+    pub(crate) fn publish_content(
+        &self,
+        blobs: Vec<Verified<'_>>,
+        layers: Vec<SealedLayer<'_>>,
+    ) -> Result<()> {
         let (any_blob, any_layer) = (!blobs.is_empty(), !layers.is_empty());
         blobs.into_iter().try_for_each(Verified::publish)?;
         layers.into_iter().try_for_each(SealedLayer::publish)?;
@@ -196,6 +200,8 @@ pub(crate) fn set_name(entries: &mut Vec<IndexEntry>, image: &NewImage) -> bool 
             entries.push(old);
         }
     }
+    // Nothing that is kept for others has the name of an image.
+    entries.retain(|e| crate::kept::name_of(e).as_ref() != Some(wanted));
     // A tag takes the place of a name that was only a digest.
     entries.retain(|e| {
         !(known(e) && Entry::of(e).is_some_and(|e| e.name.same_repository(wanted) && e.name.tag().is_none()))

@@ -247,6 +247,8 @@ pub(crate) mod annotation {
     pub(crate) const REF_NAME: &str = "org.opencontainers.image.ref.name";
     /// The digest of the index that the manifest was chosen from.
     pub const INDEX: &str = "dev.longshore.image.index";
+    /// The full name, with a tag or a digest, of what is kept for others and is no image here.
+    pub(crate) const KEPT: &str = "dev.longshore.kept.name";
 }
 
 /// `networks`: one record a network; locked while one is set up.

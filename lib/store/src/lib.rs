@@ -15,6 +15,7 @@ mod images;
 #[cfg(test)]
 mod images_tests;
 mod index;
+mod kept;
 mod layers;
 pub mod layout;
 mod lock;
@@ -37,6 +38,7 @@ pub use fsck::{Finding, Trouble};
 pub use gc::{Garbage, GarbageKind};
 pub use images::Image;
 pub use index::{Commit, NewImage};
+pub use kept::{Keep, Offered};
 pub use layers::{LayerRecord, SealedLayer, StagedLayer};
 pub use layout::annotation::INDEX as FROM_INDEX;
 pub use layout::{Area, Place};

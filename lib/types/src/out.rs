@@ -11,6 +11,7 @@ pub mod ctr_ls;
 pub mod img_gc;
 pub mod img_history;
 pub mod img_inspect;
+pub mod img_lock;
 pub mod img_ls;
 pub mod img_tags;
 pub mod mount;
