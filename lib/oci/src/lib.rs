@@ -19,7 +19,6 @@ mod events;
 mod exec;
 mod exec_process;
 mod features;
-mod foreign;
 mod gate;
 mod groups;
 mod hooks;

@@ -18,7 +18,6 @@ mod container {
     mod hostile;
     mod joining;
     mod listener;
-    mod options;
     mod places;
     mod program;
     mod races;

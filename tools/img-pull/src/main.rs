@@ -1,7 +1,9 @@
 //! img-pull - Pull images from a registry
 
 mod show;
+mod wanted;
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use image::PullOptions;
@@ -11,13 +13,19 @@ use types::platform::Platform;
 ///
 /// Prints one line NAME@DIGEST for each image.
 #[derive(Debug, clap::Parser)]
-#[command(version)]
+#[command(version, mut_arg("names", |names| names.required(false).required_unless_present("lock")))]
 struct Args {
     #[command(flatten)]
     store: cli::StoreArgs,
     /// Pull for this platform, such as linux/arm64 (default: $DOCKER_DEFAULT_PLATFORM, this machine's)
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+    /// Pull all tags of the repositories; names have no tag then
+    #[arg(short, long, conflicts_with = "lock")]
+    all_tags: bool,
+    /// Pull what a file of img-lock says: these names, or all that are in it
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// Show no progress
     #[arg(short, long, conflicts_with = "progress")]
     quiet: bool,
@@ -38,7 +46,13 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
     let client = image::client(&args.store.sources()?)?;
     let platform = args.platform.map_or_else(cli::default_platform, Ok)?;
     let how = if args.quiet { show::How::None } else { args.progress };
-    let exit = args.images.each("pull", |name| {
+    let lock = args.lock.as_deref().map(wanted::lock).transpose()?;
+    let (images, listed) = match &lock {
+        Some(lock) => (wanted::locked(&args.images, lock)?, cli::Exit::Ok),
+        None if args.all_tags => wanted::all_tags(&client, &args.images)?,
+        None => (args.images, cli::Exit::Ok),
+    };
+    let pulled = images.each("pull", |name| {
         if interrupt.flag().load(Ordering::Relaxed) {
             return Err(types::Error::new(types::Kind::Io, "interrupted"));
         }
@@ -50,9 +64,12 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
             progress: shown.progress(),
             cancel: interrupt.flag(),
         };
-        let pulled = image::first_of(&client, name, |name| image::pull(&store, &client, name, &options));
+        let pulled = match &lock {
+            Some(lock) => image::pull_locked(&store, &client, &name.parse()?, lock, &options),
+            None => image::first_of(&client, name, |name| image::pull(&store, &client, name, &options)),
+        };
         shown.finish();
         Ok(pulled?.pinned)
     })?;
-    Ok(interrupt.exit(exit))
+    Ok(interrupt.exit(if pulled == cli::Exit::Ok { listed } else { pulled }))
 }
