@@ -14,6 +14,8 @@ mod seccomp;
 mod state;
 #[path = "src/users.rs"]
 mod users;
+#[path = "src/wire.rs"]
+mod wire;
 #[path = "src/words.rs"]
 mod words;
 
@@ -67,6 +69,26 @@ fn a_layer_stays_in_its_directory_and_has_its_digest() {
     }
     let scratch = layers::Scratch::new();
     each("layer", |bytes| layers::check(&scratch, bytes));
+}
+
+#[test]
+fn a_challenge_is_understood_the_same_when_it_is_written_again() {
+    each("challenge", wire::challenge);
+}
+
+#[test]
+fn a_configuration_of_registries_leads_somewhere_or_is_refused() {
+    each("registries", wire::registries);
+}
+
+#[test]
+fn a_reference_is_what_the_grammar_says() {
+    each("reference", wire::reference);
+}
+
+#[test]
+fn logins_come_and_go_in_a_file_that_was_understood() {
+    each("logins", wire::logins);
 }
 
 #[test]

@@ -12,15 +12,27 @@ pub enum Exit {
     Ok,
     /// No, not found, or some items failed (and were reported).
     Failed,
+    /// All that failed may succeed later (`EX_TEMPFAIL` of sysexits(3head)).
+    Later,
     /// The status of the program that was run: its own code, or 128 plus the signal.
     Status(u8),
 }
 
 impl Exit {
+    /// The status after one more item has failed.
+    #[must_use]
+    pub fn after(self, err: &Error) -> Self {
+        match (self, err.kind()) {
+            (Self::Ok | Self::Later, Kind::TryLater) => Self::Later,
+            _ => Self::Failed,
+        }
+    }
+
     const fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
             Self::Failed => 1,
+            Self::Later => 75,
             Self::Status(code) => code,
         }
     }

@@ -105,8 +105,8 @@ impl Operands {
                 Ok(Some(line)) => writeln!(io::stdout(), "{line}").context("write standard output")?,
                 Ok(None) => {}
                 Err(err) => {
+                    exit = exit.after(&err);
                     crate::exit::report(&err.within(format!("{verb} {name:?}")).into());
-                    exit = Exit::Failed;
                 }
             }
         }

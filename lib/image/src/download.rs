@@ -1,7 +1,7 @@
 //! One blob: from where it was cut, over as many connections as it takes, into a partial file.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use registry::Repository;
 use store::{Partial, Slot, Store, Verified};
@@ -16,6 +16,10 @@ const PIECE: usize = 256 << 10;
 /// Connections in a row that bring nothing new.
 const MAX_VAIN: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
+/// Bytes in a window below which a connection is of no use (`Settings::crawl`).
+const CRAWL: usize = 16 << 10;
+/// How long pieces are collected.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// What a download needs beside the blob.
 pub(crate) struct Downloader<'a> {
@@ -111,12 +115,16 @@ impl<'a> Downloader<'a> {
             stream.advance(0);
         }
         let mut piece = vec![0; PIECE];
+        let mut pace = Pace::new(self.repository.crawl());
         loop {
             if cancelled() {
                 return Err(Error::new(Kind::Io, "cancelled"));
             }
             let n = match fill(&mut body, &mut piece) {
                 Ok(0) => return Ok(None),
+                Ok(n) if pace.crawls(n) => {
+                    return Err(Error::new(Kind::TryLater, "the connection brings nearly nothing"));
+                }
                 Ok(n) => n,
                 Err(e) => return Ok(Some(e)),
             };
@@ -132,14 +140,44 @@ impl<'a> Downloader<'a> {
     }
 }
 
+/// How fast a connection is.
+struct Pace {
+    window: Duration,
+    begun: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new(window: Duration) -> Self {
+        Self { window, begun: Instant::now(), bytes: 0 }
+    }
+
+    /// Takes notice of bytes; whether they were too few for too long.
+    fn crawls(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        if self.begun.elapsed() < self.window {
+            return false;
+        }
+        let few = self.bytes < CRAWL;
+        (self.begun, self.bytes) = (Instant::now(), 0);
+        few
+    }
+}
+
 /// Fills a piece as far as what is there does, so that the file and its follower see few large
-/// pieces. An error is reported when nothing was read before it.
+/// pieces, and not for long, so that whoever cancels is heard. An error is reported when nothing was
+/// read before it.
 fn fill(source: &mut impl Read, piece: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
+    let (mut filled, begun) = (0, Instant::now());
     while let Some(room) = piece.get_mut(filled..).filter(|r| !r.is_empty()) {
         match source.read(room) {
             Ok(0) => break,
-            Ok(n) => filled += n,
+            Ok(n) => {
+                filled += n;
+                if begun.elapsed() > LINGER {
+                    break;
+                }
+            }
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(_) if filled > 0 => break,
             Err(e) => return Err(e),

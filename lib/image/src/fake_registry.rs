@@ -37,6 +37,8 @@ pub(crate) struct Answer {
     pub(crate) cut: Option<usize>,
     /// Send so much of the body, then nothing for a while.
     pub(crate) stall: Option<usize>,
+    /// Do this with the connection instead, then close it.
+    pub(crate) raw: Option<fn(&mut TcpStream) -> std::io::Result<()>>,
 }
 
 impl Answer {
@@ -47,6 +49,10 @@ impl Answer {
 
     pub(crate) fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    pub(crate) fn raw(act: fn(&mut TcpStream) -> std::io::Result<()>) -> Self {
+        Self { raw: Some(act), ..Self::default() }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
@@ -117,6 +123,10 @@ impl Server {
             let head_only = request.method == "HEAD";
             let answer = handler(&request);
             self.log.lock().expect("log").push(request);
+            if let Some(act) = answer.raw {
+                act(&mut stream)?;
+                return stream.shutdown(std::net::Shutdown::Both);
+            }
             self.send(&mut stream, &answer, head_only)?;
             if answer.cut.is_some() || answer.length.is_some() {
                 return stream.shutdown(std::net::Shutdown::Both);
@@ -254,4 +264,12 @@ impl Image {
         }
         Answer::status(200)
     }
+}
+
+/// Asks a server for a path and waits for the end of its answer's head.
+pub(crate) fn get(address: SocketAddr, path: &str) {
+    let mut stream = TcpStream::connect(address).expect("connect");
+    write!(stream, "GET {path} HTTP/1.1\r\n\r\n").expect("ask");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("answer");
 }

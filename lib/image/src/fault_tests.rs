@@ -32,6 +32,9 @@ pub(crate) fn settings() -> Settings {
         stall: Duration::from_millis(800),
         retries: 2,
         backoff: Duration::from_millis(5),
+        document: Duration::from_millis(1500),
+        crawl: Duration::from_millis(1500),
+        budget: Duration::from_secs(4),
         ..Settings::default()
     }
 }
@@ -74,7 +77,7 @@ pub(crate) fn words(err: &Error) -> String {
 }
 
 /// What a failed pull may leave: no image, no layer, no blob but verified ones, nothing in `tmp`.
-fn nothing_named(store: &Store) {
+pub(crate) fn nothing_named(store: &Store) {
     assert_eq!(store.images().expect("images").len(), 0);
     let tmp =
         store.absolute(&store.layer_place(&digest(b"any"))).ancestors().nth(4).expect("root").join("tmp");
@@ -384,4 +387,68 @@ fn several_pulls_at_once_fetch_each_blob_once() {
     for blob in &image.layers {
         assert_eq!(server.requests(&blob.digest.to_string()).len(), 1, "{}", blob.size);
     }
+}
+
+#[test]
+fn an_image_that_is_here_costs_one_head_and_by_digest_nothing() {
+    let image = Image::new(&[("a", 10)]);
+    let (s, served) = (scratch(), image.clone());
+    let moved = std::sync::Arc::new(AtomicBool::new(false));
+    let elsewhere = std::sync::Arc::clone(&moved);
+    let other = Image::new(&[("b", 20)]);
+    let server = Server::start(move |r| {
+        let shown = if elsewhere.load(Ordering::Relaxed) { &other } else { &served };
+        let answer = shown.answer(r);
+        let digest = digest(&answer.body).to_string();
+        answer.with("Docker-Content-Digest", &digest).with("RateLimit-Remaining", "76;w=21600")
+    });
+    pull_from(&s.store, &server, "").expect("first");
+    let asked = |since: usize| {
+        let all = server.requests("/v2/a/b/");
+        all.iter().skip(since).map(|r| format!("{} {}", r.method, r.path)).collect::<Vec<_>>()
+    };
+    let before = asked(0).len();
+    assert!(!pull_from(&s.store, &server, "").expect("again").changed);
+    assert_eq!(asked(before), ["HEAD /v2/a/b/manifests/latest"]);
+    let index = image.index.clone().expect("index").digest;
+    pull_from(&s.store, &server, &format!("@{index}")).expect("by digest");
+    let before = asked(0).len();
+    assert!(!pull_from(&s.store, &server, &format!("@{index}")).expect("again").changed);
+    assert_eq!(asked(before), [""; 0]);
+    moved.store(true, Ordering::Relaxed);
+    assert!(pull_from(&s.store, &server, "").expect("moved").changed);
+    assert_eq!(asked(before)[..2], ["HEAD /v2/a/b/manifests/latest", "GET /v2/a/b/manifests/latest"]);
+}
+
+#[test]
+fn a_registry_that_does_not_answer_head_is_asked_as_ever() {
+    let image = Image::new(&[("a", 10)]);
+    let s = scratch();
+    let server =
+        Server::start(move |r| if r.method == "HEAD" { Answer::status(405) } else { image.answer(r) });
+    pull_from(&s.store, &server, "").expect("first");
+    assert!(!pull_from(&s.store, &server, "").expect("again").changed);
+    assert_eq!(server.requests("/manifests/latest").iter().filter(|r| r.method == "GET").count(), 2);
+}
+
+#[test]
+fn the_limit_of_pulls_is_told_also_when_it_is_reached() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<serde_json::Value>>);
+    impl Progress for Log {
+        fn event(&self, event: &Event<'_>) {
+            self.0.lock().expect("log").push(serde_json::to_value(event).expect("json"));
+        }
+    }
+    let server = Server::start(|r| match r.path.as_str() {
+        "/v2/" => Answer::status(200),
+        _ => Answer::status(429)
+            .with("Retry-After", "3600")
+            .with("ratelimit-limit", "100;w=21600")
+            .with("ratelimit-remaining", "0;w=21600"),
+    });
+    let (s, log) = (scratch(), Log::default());
+    pull_with(&s.store, settings(), &format!("{}/a/b", server.address), &log).expect_err("limited");
+    let told = serde_json::json!({"type": "ratelimit", "limit": 100, "remaining": 0, "window": 21600});
+    assert_eq!(*log.0.lock().expect("log"), [told]);
 }

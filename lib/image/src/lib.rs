@@ -32,6 +32,8 @@ mod load_tests;
 mod origin_tests;
 #[cfg(test)]
 mod push_tests;
+#[cfg(test)]
+mod wire_tests;
 
 pub use adopt::adopt;
 pub use fsck::{Checked, mend};

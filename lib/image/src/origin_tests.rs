@@ -54,6 +54,54 @@ fn tokens_are_fetched_once_and_credentials_go_to_the_registrys_own_server() {
 }
 
 #[test]
+fn the_next_process_finds_the_token_and_another_login_does_not() {
+    let image = Image::new(&[("a", 10)]);
+    let tokens = Server::start(|_| Answer::ok(br#"{"token":"good","expires_in":300}"#, "application/json"));
+    let server = with_token(image, format!("http://{}/token", tokens.address));
+    let (s, dir) = (scratch(), tempfile::tempdir().expect("tempdir"));
+    let host = server.address.to_string();
+    let with = |settings: Settings| Settings { tokens: Some(dir.path().join("tokens")), ..settings };
+    let pull = |settings: Settings| {
+        pull_with(&s.store, with(settings), &format!("{host}/a/b"), &Silent).expect("pull")
+    };
+    pull(settings());
+    pull(settings());
+    assert_eq!(tokens.requests("/token").len(), 1, "of two processes");
+    pull(logged_in(&host));
+    assert_eq!(tokens.requests("/token").len(), 2, "a login has its own");
+    pull(logged_in(&host));
+    assert_eq!(tokens.requests("/token").len(), 2);
+}
+
+#[test]
+fn a_token_that_a_registry_takes_no_more_is_replaced() {
+    let image = Image::new(&[("a", 10)]);
+    let given = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&given);
+    let tokens = Server::start(move |_| {
+        let n = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        Answer::ok(format!("{{\"token\":\"t{n}\",\"expires_in\":300}}").as_bytes(), "application/json")
+    });
+    let realm = format!("http://{}/token", tokens.address);
+    let server = Server::start(move |r| {
+        let newest = format!("Bearer t{}", given.load(std::sync::atomic::Ordering::Relaxed));
+        match r.headers.get("authorization") {
+            Some(sent) if *sent == newest => image.answer(r),
+            _ if r.path == "/v2/" => Answer::status(401),
+            _ => Answer::status(401).with("WWW-Authenticate", &format!("Bearer realm=\"{realm}\"")),
+        }
+    });
+    let dir = tempfile::tempdir().expect("tempdir");
+    let with = || Settings { tokens: Some(dir.path().join("tokens")), ..settings() };
+    let name = format!("{}/a/b", server.address);
+    pull_with(&scratch().store, with(), &name, &Silent).expect("first");
+    // Somebody else's is the newest now; what is kept has ended early.
+    crate::fake_registry::get(tokens.address, "/token");
+    pull_with(&scratch().store, with(), &name, &Silent).expect("second");
+    assert_eq!(tokens.requests("/token").len(), 3);
+}
+
+#[test]
 fn hostile_realms_are_refused() {
     for realm in
         ["file:///etc/passwd", "http://169.254.169.254/latest", "http://evil.example/token", "gopher://x"]

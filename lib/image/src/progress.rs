@@ -15,6 +15,21 @@ pub enum Event<'a> {
         /// The digest that the registry knows it by.
         digest: Digest,
     },
+    /// How many pulls the registry allows, as far as it says it.
+    RateLimit {
+        /// Pulls in a window.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        limit: Option<u64>,
+        /// Pulls that are left of them.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        remaining: Option<u64>,
+        /// Seconds until there are more.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reset: Option<u64>,
+        /// Length of a window, in seconds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        window: Option<u64>,
+    },
     /// A layer that has to be fetched or unpacked.
     Layer {
         /// Digest of the compressed layer.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use registry::{Client, Repository};
+use registry::{Client, RateLimit, Repository};
 use store::{Commit, Store};
 use types::oci::{Descriptor, MAX_MANIFEST};
 use types::platform::Platform;
@@ -62,7 +62,7 @@ pub fn pull(store: &Store, client: &Client, name: &ImageRef, options: &PullOptio
     let repository = client.repository(name)?;
     let source = Downloader { store, repository: &repository, progress: options.progress };
     for _ in 0..MAX_ROUNDS {
-        let chosen = ask(store, &repository, name, options.platform)?;
+        let chosen = ask(store, client, &repository, name, options)?;
         let digest = chosen.digest();
         options.progress.event(&Event::Resolved { image: &name.familiar(), digest });
         if let Commit::Done(changed) = install(store, &source, &chosen, options, Leftovers::Keep)? {
@@ -73,10 +73,37 @@ pub fn pull(store: &Store, client: &Client, name: &ImageRef, options: &PullOptio
 }
 
 /// Finds the manifest for the platform; what an index points at may be in the store.
-fn ask(store: &Store, repository: &Repository<'_>, name: &ImageRef, platform: &Platform) -> Result<Chosen> {
+fn ask(
+    store: &Store,
+    client: &Client,
+    repository: &Repository<'_>,
+    name: &ImageRef,
+    options: &PullOptions<'_>,
+) -> Result<Chosen> {
+    let top = top(store, repository, name);
+    // Also of a registry that refuses: it says when there will be more.
+    if let Some(RateLimit { limit, remaining, reset, window }) = client.rate_limit() {
+        options.progress.event(&Event::RateLimit { limit, remaining, reset, window });
+    }
+    resolve(name, top?, options.platform, |wanted| fetch_manifest(store, repository, wanted))
+}
+
+/// What the name leads to. Of an image that is here only the digest is asked for, which registries do not
+/// count as a pull; of one that is here under its digest nothing is.
+fn top(store: &Store, repository: &Repository<'_>, name: &ImageRef) -> Result<Top> {
+    if store.image(&name.to_string()).is_ok() {
+        let known = match name.digest() {
+            Some(digest) => Some((digest, String::new())),
+            None => repository.digest()?,
+        };
+        if let Some((digest, media_type)) = known
+            && let Ok(content) = store.read_blob(&digest, MAX_MANIFEST)
+        {
+            return Ok(Top { content, digest, media_type });
+        }
+    }
     let fetched = repository.resolve()?;
-    let top = Top { content: fetched.content, digest: fetched.digest, media_type: fetched.media_type };
-    resolve(name, top, platform, |wanted| fetch_manifest(store, repository, wanted))
+    Ok(Top { content: fetched.content, digest: fetched.digest, media_type: fetched.media_type })
 }
 
 fn fetch_manifest(store: &Store, repository: &Repository<'_>, wanted: &Descriptor) -> Result<Vec<u8>> {

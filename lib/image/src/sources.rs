@@ -22,7 +22,13 @@ pub fn settings(sources: &Sources) -> Result<Settings> {
         credentials.add(name, text)?;
     }
     credentials.ask_in_order(registries.credential_helpers());
-    Ok(Settings { registries, credentials, ..Settings::default() })
+    Ok(Settings {
+        registries,
+        credentials,
+        certificates: sources.certificates.clone(),
+        tokens: sources.tokens.clone(),
+        ..Settings::default()
+    })
 }
 
 /// A client that does as these files say.

@@ -2,15 +2,23 @@
 
 /// What a 401 asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Challenge {
+pub enum Challenge {
     /// Name and password in every request.
     Basic,
     /// A token of another server.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        /// The address of that server.
+        realm: String,
+        /// What it calls the registry.
+        service: Option<String>,
+        /// What the token is to be good for.
+        scope: Option<String>,
+    },
 }
 
 /// Finds the best challenge we can meet in the values of all such headers.
-pub(crate) fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
+#[must_use]
+pub fn parse<'a>(headers: impl Iterator<Item = &'a str>) -> Option<Challenge> {
     let mut basic = None;
     for header in headers {
         for (scheme, params) in schemes(header) {

@@ -1,23 +1,28 @@
 //! One request: redirects, retries, time-outs, and what errors look like.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Body, Client, Response};
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RANGE, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    RANGE, RETRY_AFTER,
 };
 use reqwest::{Method, StatusCode, Url};
 use types::{Context, Error, Kind, Result};
 
+use crate::certs::{self, Certificates};
+use crate::config::Endpoint;
 use crate::origin;
+use crate::rate::RateLimit;
+use crate::refusal::{describe, shown};
 
 /// A registry that sends us further than this sends us in circles.
 const MAX_REDIRECTS: usize = 5;
-/// No message of a server is read further than this.
-const MAX_MESSAGE: u64 = 64 << 10;
 /// A server that wants to be left alone for longer is told to the user instead.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// For names, routes and TLS; a host that does not answer is unreachable.
@@ -35,6 +40,10 @@ pub(crate) struct Patience {
     pub(crate) retries: u32,
     /// Wait before the first retry; doubles each time.
     pub(crate) backoff: Duration,
+    /// Longest time for a request with all its repetitions.
+    pub(crate) budget: Duration,
+    /// Longest time for the whole of a document.
+    pub(crate) document: Duration,
 }
 
 /// What is sent with a request.
@@ -64,22 +73,14 @@ pub(crate) struct Ask<'a> {
     /// The first byte that is wanted.
     pub(crate) from: u64,
     pub(crate) authorization: Option<&'a str>,
-    /// Accept certificates of unknown origin.
-    pub(crate) insecure: bool,
+    /// For whom it is: certificates are those of this registry.
+    pub(crate) site: &'a Endpoint,
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
     /// A request for what is at an address.
-    pub(crate) const fn get(url: Url, insecure: bool) -> Self {
-        Self {
-            method: Method::GET,
-            url,
-            content: None,
-            accept: "*/*",
-            from: 0,
-            authorization: None,
-            insecure,
-        }
+    pub(crate) const fn get(url: Url, site: &'a Endpoint) -> Self {
+        Self { method: Method::GET, url, content: None, accept: "*/*", from: 0, authorization: None, site }
     }
 }
 
@@ -88,24 +89,35 @@ impl Ask<'_> {
 pub(crate) struct Http {
     user_agent: String,
     patience: Patience,
+    /// Directories of certificates.
+    certificates: Vec<PathBuf>,
     /// Made when they are first needed: most pulls need one, and each reads the system's roots.
     clients: Mutex<HashMap<Manner, Client>>,
+    rate_limit: Mutex<Option<RateLimit>>,
 }
 
 /// How a host is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Manner {
     /// Certificates of unknown origin are accepted.
     insecure: bool,
     /// No proxy reaches this machine's own ports.
     direct: bool,
+    /// A directory of certificates, and whether it is that of the host itself.
+    certificates: Option<(PathBuf, bool)>,
 }
 
 impl Http {
-    pub(crate) fn new(user_agent: &str, patience: Patience) -> Self {
+    pub(crate) fn new(user_agent: &str, patience: Patience, certificates: Vec<PathBuf>) -> Self {
         // Fails if one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        Self { user_agent: user_agent.to_owned(), patience, clients: Mutex::default() }
+        Self {
+            user_agent: user_agent.to_owned(),
+            patience,
+            certificates,
+            clients: Mutex::default(),
+            rate_limit: Mutex::default(),
+        }
     }
 
     fn client(&self, manner: Manner) -> Result<Client> {
@@ -124,27 +136,40 @@ impl Http {
         if manner.direct {
             builder = builder.no_proxy();
         }
+        if let Some((dir, own)) = &manner.certificates {
+            builder = Certificates::read(dir)?.apply(builder, *own);
+        }
         let client = builder.build().map_err(|e| describe(&e).within("prepare TLS"))?;
         clients.insert(manner, client.clone());
         Ok(client)
     }
 
+    /// How an address is spoken to: by the certificates for its host, or else by the authorities of the
+    /// registry that led to it, which often signed its token server, too.
+    fn manner(&self, ask: &Ask<'_>, url: &Url) -> Manner {
+        let own = certs::directory(&self.certificates, &host_of(url)).map(|dir| (dir, true));
+        let or = || certs::directory(&self.certificates, &ask.site.host).map(|dir| (dir, false));
+        let certificates = if url.scheme() == "https" { own.or_else(or) } else { None };
+        Manner { insecure: ask.site.insecure, direct: origin::is_near(url), certificates }
+    }
+
     /// Makes a request, follows redirects, and makes it again while the server says "later".
     /// Returns any other answer, also 401 and 404.
     pub(crate) fn send(&self, ask: &Ask<'_>) -> Result<Response> {
-        let mut attempt = 0;
+        let (mut attempt, begun) = (0, Instant::now());
         // What carries content is begun anew by its sender: half of it may have arrived.
         let retries = if ask.content.is_some() { 0 } else { self.patience.retries };
         loop {
             let outcome = self.follow(ask);
             let wait = match &outcome {
                 Ok(response) if says_later(response.status()) => {
-                    retry_after(response.headers()).unwrap_or_else(|| self.pause(attempt))
+                    retry_after(response.headers()).map_or_else(|| self.pause(attempt), a_little_more)
                 }
                 Err(e) if e.kind() == Kind::TryLater => self.pause(attempt),
                 _ => return outcome,
             };
-            if attempt >= retries || wait > MAX_WAIT {
+            let spent = begun.elapsed().saturating_add(wait) > self.patience.budget;
+            if attempt >= retries || wait > MAX_WAIT || spent {
                 return outcome;
             }
             attempt += 1;
@@ -158,7 +183,37 @@ impl Http {
     }
 
     fn pause(&self, attempt: u32) -> Duration {
-        self.patience.backoff.saturating_mul(1 << attempt.min(10)).min(MAX_WAIT)
+        a_little_more(self.patience.backoff.saturating_mul(1 << attempt.min(10))).min(MAX_WAIT)
+    }
+
+    /// What the registry that answered last has said about its limit.
+    pub(crate) fn rate_limit(&self) -> Option<RateLimit> {
+        *self.rate_limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a document to its end, which comes in time and before `max` bytes, or not at all.
+    pub(crate) fn read(&self, mut response: Response, max: u64, what: &'static str) -> Result<Vec<u8>> {
+        // Nothing was asked to compress, and what expands on arrival has no length that could be trusted.
+        if let Some(coding) = response.headers().get(CONTENT_ENCODING).filter(|c| *c != "identity") {
+            return Err(Error::new(Kind::Unsupported, format!("{what} is encoded as {coding:?}")));
+        }
+        let (mut content, begun) = (Vec::new(), Instant::now());
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let n = match response.read(&mut piece) {
+                Ok(0) => return Ok(content),
+                Ok(n) => n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(Error::because(Kind::TryLater, format!("read {what}"), e)),
+            };
+            content.extend_from_slice(piece.get(..n).unwrap_or_default());
+            if content.len() as u64 > max {
+                return Err(Error::new(Kind::Invalid, format!("{what} is larger than {} MiB", max >> 20)));
+            }
+            if begun.elapsed() > self.patience.document {
+                return Err(Error::new(Kind::TryLater, format!("{what} does not come to its end in time")));
+            }
+        }
     }
 
     /// The longest wait for the answer to so much content, on a line that is slow but alive.
@@ -194,7 +249,7 @@ impl Http {
     }
 
     fn once(&self, ask: &Ask<'_>, url: &Url, authorization: Option<&str>) -> Result<Response> {
-        let client = self.client(Manner { insecure: ask.insecure, direct: origin::is_near(url) })?;
+        let client = self.client(self.manner(ask, url))?;
         let mut request = client.request(ask.method.clone(), url.clone()).header(ACCEPT, ask.accept);
         if ask.from > 0 {
             request = request.header(RANGE, format!("bytes={}-", ask.from));
@@ -212,15 +267,28 @@ impl Http {
             }
             request = request.body((content.open)()?);
         }
-        request.send().map_err(|e| describe(&e)).with_context(|| format!("{} {}", ask.method, shown(url)))
+        let what = || format!("{} {}", ask.method, shown(url));
+        let response = request.send().map_err(|e| describe(&e)).with_context(what)?;
+        if let Some(said) = crate::rate::of(response.headers())
+            && let Ok(mut known) = self.rate_limit.lock()
+        {
+            *known = Some(said);
+        }
+        Ok(response)
     }
 }
 
-/// An address without its query, which may be a signature that opens the door for an hour.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.to_string()
+/// `HOST[:PORT]`, as people write it.
+fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// A wait with up to a quarter more, so that those who were refused together do not come back together.
+fn a_little_more(wait: Duration) -> Duration {
+    // Each has keys of its own from the system's random numbers.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish() % 256;
+    wait.saturating_add(wait.saturating_mul(u32::try_from(random).unwrap_or_default()) / 1024)
 }
 
 fn redirect_of(response: &Response) -> Option<&HeaderValue> {
@@ -234,100 +302,10 @@ fn redirect_of(response: &Response) -> Option<&HeaderValue> {
     }
 }
 
-fn says_later(status: StatusCode) -> bool {
+pub(crate) fn says_later(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     crate::later::wait(headers.get(RETRY_AFTER)?.to_str().ok()?, std::time::SystemTime::now())
-}
-
-/// Turns an answer that is not the wanted one into words.
-pub(crate) fn refusal(response: Response) -> Error {
-    refusal_of(&Method::GET, response)
-}
-
-/// The same for another method.
-pub(crate) fn refusal_of(method: &Method, response: Response) -> Error {
-    let status = response.status();
-    let later = retry_after(response.headers());
-    let url = shown(response.url());
-    let kind = match status.as_u16() {
-        401 | 403 => Kind::Denied,
-        404 => Kind::NotFound,
-        _ if says_later(status) => Kind::TryLater,
-        _ => Kind::Io,
-    };
-    let reason = status.canonical_reason().unwrap_or("unknown status");
-    let mut text = format!("{method} {url}: {} {reason}", status.as_u16());
-    if let Some(message) = message_of(response) {
-        text.push_str(": ");
-        text.push_str(&message);
-    }
-    let err = Error::new(kind, text);
-    match (status.as_u16(), later) {
-        (429, Some(wait)) => {
-            err.hint(format!("the registry limits pulls; try again in {} s", wait.as_secs()))
-        }
-        (429, None) => err.hint("the registry limits pulls; try again later, or log in"),
-        _ => err,
-    }
-}
-
-/// The first message of a registry's JSON, cut to a line.
-fn message_of(response: Response) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Body {
-        errors: Vec<Item>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Item {
-        #[serde(default)]
-        code: String,
-        #[serde(default)]
-        message: String,
-    }
-    let mut body = Vec::new();
-    // A message that cannot be read is not worth an error of its own.
-    response.take(MAX_MESSAGE).read_to_end(&mut body).ok()?;
-    let item = serde_json::from_slice::<Body>(&body).ok()?.errors.into_iter().next()?;
-    let text = if item.message.is_empty() { item.code } else { item.message };
-    Some(text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect())
-}
-
-/// Turns an error of the HTTP library, whose own text is for programmers, into words: its
-/// innermost cause.
-pub(crate) fn describe(err: &reqwest::Error) -> Error {
-    let kind = if err.is_connect() {
-        Kind::Io
-    } else {
-        // Something broke on the way, not before it: the same request may well succeed.
-        Kind::TryLater
-    };
-    if err.is_timeout() {
-        return Error::new(
-            kind,
-            if err.is_connect() { "no connection in time" } else { "no answer in time" },
-        )
-        .hint("the host is unreachable, or a proxy or firewall is in the way");
-    }
-    let mut cause: &dyn std::error::Error = err;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    let text = cause.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-    let connect = err.is_connect();
-    let named = lower_first(&text);
-    let err = Error::new(kind, named);
-    if connect && text.contains("lookup") {
-        err.hint("check the registry's name and the network")
-    } else {
-        err
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

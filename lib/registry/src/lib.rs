@@ -6,7 +6,8 @@
 //! Does not: read the environment, choose a platform, follow the `urls` of foreign layers,
 //! decompress what a server compressed on the way.
 
-mod challenge;
+mod certs;
+pub mod challenge;
 mod client;
 mod config;
 mod credentials;
@@ -16,9 +17,12 @@ mod later;
 mod login;
 mod origin;
 mod push;
+mod rate;
+mod refusal;
 mod repository;
 mod tags;
 mod token;
+mod tokens;
 
 pub use client::{Client, Settings};
 pub use config::{Endpoint, Registries};
@@ -26,4 +30,5 @@ pub use credentials::{Credentials, server_key};
 pub use helper::Helper;
 pub use login::{with_login, without_login};
 pub use push::Sent;
+pub use rate::RateLimit;
 pub use repository::{Blob, Fetched, Repository};

@@ -10,8 +10,8 @@ use types::{Context, Error, Kind, Result};
 use crate::client::{Client, Settings};
 use crate::config::Endpoint;
 use crate::credentials::{Credentials, canonical, server_key};
-use crate::http::{self, Ask};
-use crate::{challenge, token};
+use crate::http::Ask;
+use crate::{challenge, refusal, token};
 
 impl Settings {
     /// Tries a login at a registry (`HOST[:PORT]`), as it is configured here.
@@ -35,7 +35,7 @@ impl Client {
     fn greet(&self, endpoint: &Endpoint) -> Result<()> {
         let base = self.base(endpoint)?;
         let url = base.join("v2/").map_err(|e| Error::because(Kind::Invalid, "make an address", e))?;
-        let ask = Ask::get(url, endpoint.insecure);
+        let ask = Ask::get(url, endpoint);
         let response = self.http.send(&ask)?;
         if response.status() == StatusCode::OK {
             return Ok(()); // it lets everybody in
@@ -43,16 +43,16 @@ impl Client {
         let asked = response.headers().get_all(WWW_AUTHENTICATE);
         let found = challenge::parse(asked.iter().filter_map(|v| v.to_str().ok()));
         let (StatusCode::UNAUTHORIZED, Some(challenge)) = (response.status(), found) else {
-            return Err(http::refusal(response));
+            return Err(refusal::refusal(response));
         };
         let Some(token) = token::authorize(self, endpoint, &base, &challenge)? else {
-            return Err(http::refusal(response));
+            return Err(refusal::refusal(response));
         };
-        let response = self.http.send(&Ask { authorization: Some(&token), ..ask })?;
+        let response = self.http.send(&Ask { authorization: Some(&token.header), ..ask })?;
         if response.status() == StatusCode::OK {
             return Ok(());
         }
-        Err(http::refusal(response).hint("name or password is wrong"))
+        Err(refusal::refusal(response).hint("name or password is wrong"))
     }
 }
 

@@ -10,9 +10,9 @@ use types::digest::Digest;
 use types::oci::Descriptor;
 use types::{Context, Error, Kind, Result};
 
-use crate::http::{self, Ask, Content};
-use crate::origin;
+use crate::http::{Ask, Content};
 use crate::repository::Repository;
+use crate::{origin, refusal};
 
 const BYTES: &str = "application/octet-stream";
 
@@ -81,7 +81,7 @@ impl Repository<'_> {
         let content = Content { media_type: &manifest.media_type, range: None, size, open: &open };
         let response = self.tell(Method::PUT, url, Some(content))?;
         if response.status() != StatusCode::CREATED {
-            return Err(http::refusal_of(&Method::PUT, response));
+            return Err(refusal::refusal_of(&Method::PUT, response));
         }
         let told: Option<Digest> =
             response.headers().get("docker-content-digest").and_then(|v| v.to_str().ok()?.parse().ok());
@@ -99,7 +99,7 @@ impl Repository<'_> {
         match response.status() {
             StatusCode::OK => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(http::refusal_of(&Method::HEAD, response)),
+            _ => Err(refusal::refusal_of(&Method::HEAD, response)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Repository<'_> {
         match response.status() {
             StatusCode::CREATED if from.is_some() => Ok(Place::Mounted),
             StatusCode::ACCEPTED => next_place(&url, &response).map(Place::Upload),
-            _ => Err(http::refusal_of(&Method::POST, response)),
+            _ => Err(refusal::refusal_of(&Method::POST, response)),
         }
     }
 
@@ -134,7 +134,7 @@ impl Repository<'_> {
         let response = self.tell(Method::PUT, url, Some(content))?;
         match response.status() {
             StatusCode::CREATED => Ok(()),
-            _ => Err(http::refusal_of(&Method::PUT, response)),
+            _ => Err(refusal::refusal_of(&Method::PUT, response)),
         }
     }
 
@@ -145,13 +145,13 @@ impl Repository<'_> {
         let response = self.tell(Method::PATCH, url.clone(), Some(content))?;
         match response.status() {
             StatusCode::ACCEPTED => next_place(url, &response),
-            _ => Err(http::refusal_of(&Method::PATCH, response)),
+            _ => Err(refusal::refusal_of(&Method::PATCH, response)),
         }
     }
 
     fn tell(&self, method: Method, url: Url, content: Option<Content<'_>>) -> Result<Response> {
         let home = self.home()?;
-        self.ask(home, &Ask { method, content, ..Ask::get(url, home.insecure) })
+        self.ask(home, &Ask { method, content, ..Ask::get(url, home) })
             .with_context(|| format!("ask {}", home.host))
     }
 }

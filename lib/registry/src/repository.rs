@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, WWW_AUTHENTICATE};
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 use types::digest::Digest;
 use types::oci::{DOCKER_LIST, DOCKER_MANIFEST, Descriptor, MAX_MANIFEST, OCI_INDEX, OCI_MANIFEST};
@@ -14,8 +14,9 @@ use types::{Context, Error, Kind, Result};
 
 use crate::client::Client;
 use crate::config::Endpoint;
-use crate::http::{self, Ask};
-use crate::{challenge, origin, token};
+use crate::http::Ask;
+use crate::tokens::Use;
+use crate::{challenge, origin, refusal, token};
 
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 const SCHEMA_1_SIGNED: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
@@ -115,31 +116,44 @@ impl<'c> Repository<'c> {
                     let response = self.get(endpoint, &what, "*/*", 0)?;
                     match response.status() {
                         StatusCode::OK => Ok(Blob { start: 0, body: response }),
-                        _ => Err(http::refusal(response)),
+                        _ => Err(refusal::refusal(response)),
                     }
                 }
-                _ => Err(http::refusal(response)),
+                _ => Err(refusal::refusal(response)),
+            }
+        })
+    }
+
+    /// The digest that the registry has under the tag, without its manifest; `None` if it does not say.
+    /// Registries that count pulls count manifests that are fetched, not this.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn digest(&self) -> Result<Option<(Digest, String)>> {
+        let version = self.image.tag().unwrap_or_default();
+        self.any(|endpoint| {
+            let url = self.url(endpoint, &format!("manifests/{version}"))?;
+            let ask = Ask { method: Method::HEAD, accept: &accept(), ..Ask::get(url, endpoint) };
+            let response = self.ask(endpoint, &ask)?;
+            match response.status() {
+                StatusCode::OK => Ok(announced(&response).zip(media_type_of(&response).ok())),
+                // What a server does not do is done by the ordinary question, which also says why not.
+                _ => Ok(None),
             }
         })
     }
 
     fn manifest_at(&self, endpoint: &Endpoint, version: &str, wanted: Option<Digest>) -> Result<Fetched> {
-        let accept = format!("{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}");
-        let response = self.get(endpoint, &format!("manifests/{version}"), &accept, 0)?;
+        let response = self.get(endpoint, &format!("manifests/{version}"), &accept(), 0)?;
         if response.status() != StatusCode::OK {
-            return Err(http::refusal(response));
+            return Err(refusal::refusal(response));
         }
         let media_type = media_type_of(&response)?;
-        let announced =
-            response.headers().get("docker-content-digest").and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut content = Vec::new();
-        response
-            .take(MAX_MANIFEST + 1)
-            .read_to_end(&mut content)
-            .map_err(|e| Error::because(Kind::TryLater, "read the manifest", e))?;
-        if content.len() as u64 > MAX_MANIFEST {
+        let announced = announced(&response);
+        if response.content_length().is_some_and(|length| length > MAX_MANIFEST) {
             return Err(too_large());
         }
+        let content = self.read(response, MAX_MANIFEST, "the manifest")?;
         let digest = Digest::from_bytes(Sha256::digest(&content).into());
         match wanted.or(announced) {
             Some(expected) if expected != digest => {
@@ -150,6 +164,11 @@ impl<'c> Repository<'c> {
             }
             _ => Ok(Fetched { content, media_type, digest }),
         }
+    }
+
+    /// Reads a document to its end.
+    pub(crate) fn read(&self, response: Response, max: u64, what: &'static str) -> Result<Vec<u8>> {
+        self.client.http.read(response, max, what)
     }
 
     /// Asks one place after the other, beginning with the preferred one.
@@ -178,7 +197,7 @@ impl<'c> Repository<'c> {
 
     fn get(&self, endpoint: &Endpoint, what: &str, accept: &str, from: u64) -> Result<Response> {
         let url = self.url(endpoint, what)?;
-        self.ask(endpoint, &Ask { accept, from, ..Ask::get(url, endpoint.insecure) })
+        self.ask(endpoint, &Ask { accept, from, ..Ask::get(url, endpoint) })
     }
 
     /// The address of something in this repository.
@@ -192,10 +211,11 @@ impl<'c> Repository<'c> {
     /// Asks one place, with a login if it wants one. A token that has ended is renewed once.
     pub(crate) fn ask(&self, endpoint: &Endpoint, ask: &Ask<'_>) -> Result<Response> {
         let base = self.client.base(endpoint)?;
-        let key = (base.to_string(), endpoint.path.clone());
         // Another host than the registry's has no business with its credentials.
         let own = origin::same(&base, &ask.url);
-        let known = self.client.tokens.lock().ok().and_then(|t| t.get(&key).cloned()).filter(|_| own);
+        let what = Use::new(&base, &endpoint.path, &ask.method);
+        let login = || token::login_for(self.client, endpoint).ok().flatten();
+        let known = if own { self.client.tokens.get(&what, login) } else { None };
         let send = |authorization: Option<&str>| self.client.http.send(&Ask { authorization, ..ask.clone() });
         let response = send(known.as_deref())?;
         if response.status() != StatusCode::UNAUTHORIZED || !own {
@@ -207,18 +227,22 @@ impl<'c> Repository<'c> {
         };
         let fresh = token::authorize(self.client, endpoint, &base, &challenge).context("log in")?;
         let Some(fresh) = fresh else {
-            return Err(http::refusal_of(&ask.method, response)
+            return Err(refusal::refusal_of(&ask.method, response)
                 .hint(format!("it wants a login: reg-login {}", self.image.domain())));
         };
-        let response = send(Some(&fresh))?;
+        let response = send(Some(&fresh.header))?;
         if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(http::refusal_of(&ask.method, response)
+            return Err(refusal::refusal_of(&ask.method, response)
                 .hint("the image does not exist, or the login does not suffice for it (see reg-login)"));
         }
-        if let Ok(mut tokens) = self.client.tokens.lock() {
-            tokens.insert(key, fresh);
-        }
+        self.client.tokens.put(what, &fresh, login());
         Ok(response)
+    }
+
+    /// A blob that brings nearly nothing for so long is given up.
+    #[must_use]
+    pub fn crawl(&self) -> std::time::Duration {
+        self.client.settings.crawl
     }
 
     /// How often something is begun anew.
@@ -235,6 +259,15 @@ impl<'c> Repository<'c> {
     pub(crate) fn home(&self) -> Result<&Endpoint> {
         self.endpoints.last().ok_or_else(|| Error::new(Kind::NotFound, "no place to push to"))
     }
+}
+
+/// All that a tag may lead to.
+fn accept() -> String {
+    format!("{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_LIST}, {DOCKER_MANIFEST}")
+}
+
+fn announced(response: &Response) -> Option<Digest> {
+    response.headers().get("docker-content-digest")?.to_str().ok()?.parse().ok()
 }
 
 fn too_large() -> Error {

@@ -1,7 +1,6 @@
 //! The tags of a repository (distribution spec, "Listing Tags").
 
 use std::collections::BTreeSet;
-use std::io::Read;
 
 use reqwest::blocking::Response;
 use reqwest::header::LINK;
@@ -11,9 +10,9 @@ use types::reference::ImageRef;
 use types::{Error, Kind, Result};
 
 use crate::config::Endpoint;
-use crate::http::{self, Ask};
-use crate::origin;
+use crate::http::Ask;
 use crate::repository::Repository;
+use crate::{origin, refusal};
 
 /// No page of a list is larger.
 const MAX_PAGE: u64 = 4 << 20;
@@ -45,14 +44,14 @@ impl Repository<'_> {
             if !seen.insert(url.to_string()) || tags.len() > MAX_TAGS {
                 return Err(Error::new(Kind::Invalid, "its list of tags has no end"));
             }
-            let ask = Ask { accept: "application/json", ..Ask::get(url.clone(), endpoint.insecure) };
+            let ask = Ask { accept: "application/json", ..Ask::get(url.clone(), endpoint) };
             let response = self.ask(endpoint, &ask)?;
             if response.status() != StatusCode::OK {
-                return Err(http::refusal(response));
+                return Err(refusal::refusal(response));
             }
             let next = next_page(&url, &response)?;
             let before = tags.len();
-            for tag in page(response)? {
+            for tag in page(&self.read(response, MAX_PAGE, "a page of its list of tags")?)? {
                 // It goes to terminals and command lines: only what is a tag.
                 format!("x.example/x:{tag}")
                     .parse::<ImageRef>()
@@ -68,16 +67,8 @@ impl Repository<'_> {
     }
 }
 
-fn page(response: Response) -> Result<Vec<String>> {
-    let mut body = Vec::new();
-    response
-        .take(MAX_PAGE + 1)
-        .read_to_end(&mut body)
-        .map_err(|e| Error::because(Kind::TryLater, "read the list of tags", e))?;
-    if body.len() as u64 > MAX_PAGE {
-        return Err(Error::new(Kind::Invalid, "a page of its list of tags is too large"));
-    }
-    let page: Page = serde_json::from_slice(&body)
+fn page(body: &[u8]) -> Result<Vec<String>> {
+    let page: Page = serde_json::from_slice(body)
         .map_err(|e| Error::because(Kind::Invalid, "read the list of tags", e))?;
     Ok(page.tags.unwrap_or_default())
 }

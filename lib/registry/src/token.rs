@@ -1,7 +1,5 @@
 //! The bearer dance: a registry names a token server, which gives a token for a scope.
 
-use std::io::Read;
-
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use types::{Context, Error, Kind, Result};
@@ -10,11 +8,15 @@ use crate::challenge::Challenge;
 use crate::client::{Client, url};
 use crate::config::Endpoint;
 use crate::credentials::Login;
-use crate::http::{self, Ask, Content};
-use crate::origin;
+use crate::http::{Ask, Content};
+use crate::tokens::Fresh;
+use crate::{origin, refusal};
 
 /// No answer with a token is larger.
 const MAX_ANSWER: u64 = 1 << 20;
+
+/// How long a token lasts if its server does not say (distribution spec, "token authentication").
+const DEFAULT_LIFE: u64 = 60;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -22,6 +24,13 @@ struct Answer {
     token: String,
     #[serde(default)]
     access_token: String,
+    /// Seconds.
+    expires_in: Option<u64>,
+}
+
+/// The login for a repository.
+pub(crate) fn login_for(client: &Client, endpoint: &Endpoint) -> Result<Option<Login>> {
+    client.settings.credentials.find(&endpoint.host, &endpoint.path)
 }
 
 /// Returns the `Authorization` that meets a challenge; `None` if it takes a login and there is none.
@@ -30,12 +39,14 @@ pub(crate) fn authorize(
     endpoint: &Endpoint,
     base: &Url,
     challenge: &Challenge,
-) -> Result<Option<String>> {
-    let login = client.settings.credentials.find(&endpoint.host, &endpoint.path)?;
+) -> Result<Option<Fresh>> {
+    let login = login_for(client, endpoint)?;
     let basic = login.as_ref().and_then(Login::basic);
     match challenge {
         // Over plain HTTP a password goes nowhere but to this machine.
-        Challenge::Basic if base.scheme() == "https" || origin::is_loopback(&endpoint.host) => Ok(basic),
+        Challenge::Basic if base.scheme() == "https" || origin::is_loopback(&endpoint.host) => {
+            Ok(basic.map(|header| Fresh { header, life: None }))
+        }
         Challenge::Basic if basic.is_some() => {
             Err(Error::new(Kind::Denied, "it wants a password unencrypted"))
         }
@@ -72,7 +83,7 @@ fn exchange(
     realm: Url,
     mut wants: Vec<(&'static str, String)>,
     token: &str,
-) -> Result<String> {
+) -> Result<Fresh> {
     wants.push(("grant_type", "refresh_token".to_owned()));
     wants.push(("client_id", "longshore".to_owned()));
     wants.push(("refresh_token", token.to_owned()));
@@ -91,28 +102,24 @@ fn exchange(
         method: Method::POST,
         content: Some(content),
         accept: "application/json",
-        ..Ask::get(realm, endpoint.insecure)
+        ..Ask::get(realm, endpoint)
     };
     answer(client, &ask)
 }
 
-fn fetch(client: &Client, endpoint: &Endpoint, realm: Url, basic: Option<&str>) -> Result<String> {
-    let ask = Ask { accept: "application/json", authorization: basic, ..Ask::get(realm, endpoint.insecure) };
+fn fetch(client: &Client, endpoint: &Endpoint, realm: Url, basic: Option<&str>) -> Result<Fresh> {
+    let ask = Ask { accept: "application/json", authorization: basic, ..Ask::get(realm, endpoint) };
     answer(client, &ask)
 }
 
-fn answer(client: &Client, ask: &Ask<'_>) -> Result<String> {
+fn answer(client: &Client, ask: &Ask<'_>) -> Result<Fresh> {
     let host = ask.url.host_str().unwrap_or_default().to_owned();
     let response = client.http.send(ask)?;
     if response.status() != StatusCode::OK {
-        return Err(http::refusal_of(&ask.method, response)
+        return Err(refusal::refusal_of(&ask.method, response)
             .hint("the token server refused; check the login for this registry"));
     }
-    let mut body = Vec::new();
-    response
-        .take(MAX_ANSWER)
-        .read_to_end(&mut body)
-        .map_err(|e| Error::because(Kind::TryLater, format!("read the token of {host}"), e))?;
+    let body = client.http.read(response, MAX_ANSWER, "the token").with_context(|| format!("ask {host}"))?;
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|_| Error::new(Kind::Invalid, "it is no JSON"))
         .with_context(|| format!("read the token of {host}"))?;
@@ -120,5 +127,5 @@ fn answer(client: &Client, ask: &Ask<'_>) -> Result<String> {
     if token.is_empty() {
         return Err(Error::new(Kind::Denied, format!("{host} gave no token")));
     }
-    Ok(format!("Bearer {token}"))
+    Ok(Fresh { header: format!("Bearer {token}"), life: Some(answer.expires_in.unwrap_or(DEFAULT_LIFE)) })
 }

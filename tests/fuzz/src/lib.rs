@@ -10,4 +10,5 @@ pub mod log;
 pub mod seccomp;
 pub mod state;
 pub mod users;
+pub mod wire;
 pub mod words;

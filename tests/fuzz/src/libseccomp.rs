@@ -221,7 +221,10 @@ fn forgets_the_number(program: &[Insn]) -> bool {
     while let Some(insn) = program.get(at) {
         let after = |over: u8| at + 1 + usize::from(over);
         match insn.code {
-            0x15 if program.get(after(insn.jt)).is_some_and(|next| matches!(next.code, 0x15 | 0x25 | 0x35)) => {
+            0x15 if program
+                .get(after(insn.jt))
+                .is_some_and(|next| matches!(next.code, 0x15 | 0x25 | 0x35)) =>
+            {
                 return true;
             }
             0x15 => at = after(insn.jf),
