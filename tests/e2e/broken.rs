@@ -77,7 +77,7 @@ fn what_cannot_be_read_of_a_program_is_said_to_be_missing() {
     env.sh("ctr-start c && ctr-wait c && ctr-logs c").run().ok().stdout("c\n0\nsaid\n");
     env.sh("ctr-rm c; rm tell/go").run().ok();
     let run = env.sh(&format!("ctr-run --name c -v ./tell:/tell {program}")).start();
-    env.sh(&format!("until test -n \"$(ctr-ls -q)\"; do sleep 0.01; done")).run().ok();
+    env.sh("until test -n \"$(ctr-ls -q)\"; do sleep 0.01; done").run().ok();
     break_reading(&env);
     env.write("tell/go", "");
     run.wait().status(125).stderr_has(why);

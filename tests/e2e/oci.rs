@@ -37,6 +37,40 @@ fn a_created_container_waits_runs_and_is_deleted_only_when_it_has_ended() {
     oci("state").status(1).stderr_has("does not exist");
 }
 
+/// Its parent, first process of a pid namespace, reaps nobody, so that what it was in the end is still there
+/// to be seen.
+#[test]
+fn a_container_that_dies_before_its_program_runs_was_not_started() {
+    needs!(Root);
+    let env = Env::new();
+    let bundle = env.bundle("echo up");
+    let script = format!(
+        r#"my $id = "{}";
+        system("ctr-oci create -b bundle $id </dev/null >out 2>&1") == 0 or die "create";
+        my $pid = `ctr-oci state $id | jq .pid`;
+        kill "STOP", $pid; # so that it does not read the word that it may go on
+        my $start = fork // die;
+        exec "ctr-oci", "start", $id if !$start;
+        until (`cat /proc/$start/wchan` =~ /poll/) {{ select undef, undef, undef, 0.01 }}
+        kill "KILL", $pid;
+        waitpid $start, 0;
+        print $? >> 8, "
+";
+        system "ctr-oci state $id | jq -r .status; ctr-oci delete $id""#,
+        bundle.id()
+    );
+    env.program("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "perl", "-e", &script])
+        .run()
+        .ok()
+        .stdout(
+            "1
+stopped
+",
+        )
+        .stderr_has("it ended before its program ran");
+}
+
 #[test]
 fn a_program_that_is_not_there_fails_at_create_and_is_told_in_the_log() {
     needs!(Root);

@@ -62,7 +62,7 @@ impl State {
                 Ok(())
             }
             Op::Device(node) => self.device(node),
-            Op::Link { parent, name, to } => self.link(parent, name.as_ref(), to.as_ref()),
+            Op::Link { parent, name, to, exact } => self.link(parent, name.as_ref(), to.as_ref(), *exact),
             Op::DevLink { name, to } => call::symlinkat(to.as_ref(), self.dev, name.as_ref()),
             Op::Console(terminal) => self.console(*terminal),
             Op::Sysctl { name, value } => self.sysctl(name.as_ref(), value.as_ref()),

@@ -192,12 +192,22 @@ impl State {
         Ok(())
     }
 
-    /// A link outside of a `/dev` of ours. What the image has in its place is the image's.
-    pub(crate) fn link<P: Prepared>(&self, at: &Target<P>, name: &CStr, to: &CStr) -> Result<(), Errno> {
+    /// A link outside of a `/dev` of ours. What the image has in its place is the image's, or must say the same.
+    pub(crate) fn link<P: Prepared>(
+        &self,
+        at: &Target<P>,
+        name: &CStr,
+        to: &CStr,
+        exact: bool,
+    ) -> Result<(), Errno> {
         let parent = self.find_or_make(at)?;
-        let made = call::symlinkat(to, parent, name);
+        let made = match call::symlinkat(to, parent, name) {
+            Err(libc::EEXIST) if exact && !says(parent, name, to)? => Err(libc::EEXIST),
+            Err(libc::EEXIST) => Ok(()),
+            made => made,
+        };
         call::close(parent);
-        if made == Err(libc::EEXIST) { Ok(()) } else { made }
+        made
     }
 
     pub(crate) fn console(&self, terminal: Fd) -> Result<(), Errno> {
@@ -261,7 +271,12 @@ impl State {
     /// What is not the root of a mount is refused by the kernel.
     pub(crate) fn remount<P: Prepared>(&self, change: &Remount<P>) -> Result<(), Errno> {
         let target = self.find(change.path.as_ref(), change.follow)?;
-        call::mount_alter(target, change.set, change.clear, change.recursive)?;
+        if change.set | change.clear != 0 {
+            call::mount_alter(target, change.set, change.clear, change.recursive)?;
+        }
+        if change.propagation != 0 {
+            call::mount_propagate(target, change.propagation, change.recursive)?;
+        }
         call::close(target);
         Ok(())
     }
@@ -286,6 +301,19 @@ impl State {
         call::chroot_here()?;
         call::chdir_root()
     }
+}
+
+/// Tells whether something is a symbolic link that says this.
+fn says(dir: Fd, name: &CStr, to: &CStr) -> Result<bool, Errno> {
+    let there = call::open(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+    let mut buffer = [0; 4096];
+    let length = match call::readlink(there, &mut buffer) {
+        // No link (readlinkat(2), of an empty path).
+        Err(libc::ENOENT | libc::EINVAL) => return Ok(false),
+        other => other?,
+    };
+    call::close(there);
+    Ok(buffer.get(..length) == Some(to.to_bytes()))
 }
 
 /// Creates one component. That it exists already is fine: it is looked up again by the caller.

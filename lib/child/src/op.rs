@@ -118,6 +118,8 @@ pub enum Op<P: Prepared> {
         name: P::Text,
         /// What it says.
         to: P::Text,
+        /// One that is there must say the same.
+        exact: bool,
     },
     /// A symbolic link in the kept `/dev`.
     DevLink {
@@ -314,6 +316,8 @@ pub struct Remount<P: Prepared> {
     pub set: Attr,
     /// Attributes to clear.
     pub clear: Attr,
+    /// One of `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE`, or 0 for no change.
+    pub propagation: u64,
     /// Also of all that is mounted below.
     pub recursive: bool,
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::Spec;
 use types::{Context, Error, Kind, Result};
 
+use crate::foreign;
+
 /// A bundle whose configuration has been read.
 #[derive(Debug)]
 pub struct Bundle {
@@ -16,6 +18,8 @@ pub struct Bundle {
     pub(crate) text: Vec<u8>,
     /// The root file system, absolute.
     pub rootfs: PathBuf,
+    /// What it says that does nothing.
+    pub complaints: Vec<Error>,
 }
 
 /// No configuration is larger: the largest seen in practice have a few hundred KiB.
@@ -30,9 +34,11 @@ impl Bundle {
         let dir = std::fs::canonicalize(dir).with_context(|| format!("open bundle {dir:?}"))?;
         let path = config.map_or_else(|| dir.join("config.json"), Path::to_owned);
         let text = read(&path)?;
-        let mut spec: Spec = serde_json::from_slice(&text)
+        let (mut spec, unread) = foreign::read(&text)
             .map_err(|e| Error::because(Kind::Invalid, format!("read configuration {path:?}"), e))?;
         check_version(spec.version())?;
+        foreign::refuse_other_systems(&spec, &unread)?;
+        let complaints = foreign::complaints(&spec, &unread);
         let root = spec.root().as_ref().ok_or_else(|| invalid("configuration has no root"))?.path();
         if root.as_os_str().is_empty() {
             return Err(invalid("configuration has no root path"));
@@ -40,7 +46,7 @@ impl Bundle {
         let rootfs = dir.join(root);
         let rootfs = std::fs::canonicalize(&rootfs).with_context(|| format!("open root {rootfs:?}"))?;
         absolute_sources(&mut spec, &dir);
-        Ok(Self { dir, spec, text, rootfs })
+        Ok(Self { dir, spec, text, rootfs, complaints })
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, Spec};
 use types::{Context, Error, Kind, Result};
 
-use crate::environment;
 use crate::exec::ExecOptions;
+use crate::{environment, foreign};
 
 /// Puts the process together.
 pub fn process(spec: &Spec, options: &ExecOptions<'_>) -> Result<Process> {
@@ -60,9 +60,7 @@ pub fn load(path: &Path) -> Result<Process> {
     let malformed = |e| Error::because(Kind::Invalid, format!("read process {path:?}"), e);
     let text = std::fs::read(path).with_context(|| format!("read {path:?}"))?;
     let mut document: serde_json::Value = serde_json::from_slice(&text).map_err(malformed)?;
-    if let Some(fields) = document.as_object_mut() {
-        fields.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
-    }
+    foreign::complete(&mut document);
     serde_json::from_value(document).map_err(malformed)
 }
 

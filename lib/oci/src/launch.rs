@@ -67,7 +67,8 @@ pub fn launch(
         }
         let made = groups::make(options, &bundle.spec)?;
         let cgroup = cgroup.insert(made);
-        complaints = warnings::of_container(&bundle.spec, cgroup)?;
+        complaints = std::mem::take(&mut bundle.complaints);
+        complaints.extend(warnings::of_container(&bundle.spec, cgroup)?);
         begin(&container, options, &bundle, cgroup, terminal, goal, record, preserve_fds)
     })();
     drop((making, lock));

@@ -19,6 +19,7 @@ mod events;
 mod exec;
 mod exec_process;
 mod features;
+mod foreign;
 mod gate;
 mod groups;
 mod hooks;

@@ -183,8 +183,8 @@ impl Container {
     /// The configuration that it was made with. What became of the bundle's does not matter.
     pub(crate) fn config(&self) -> Result<oci_spec::runtime::Spec> {
         let text = self.read(CONFIG)?;
-        serde_json::from_slice(&text)
-            .map_err(|e| Error::because(Kind::Corrupt, format!("read configuration of {:?}", self.id), e))
+        let read = crate::foreign::read(&text).map(|(spec, _)| spec);
+        read.map_err(|e| Error::because(Kind::Corrupt, format!("read configuration of {:?}", self.id), e))
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Vec<u8>> {

@@ -30,6 +30,8 @@ pub fn start(root: &Root, id: &str, supervisor: Option<&Path>) -> Result<Vec<Err
     if let Err((step, errno)) = gate::open(&container)? {
         return Err(not_started(&container, &record, step, errno));
     }
+    // A death closes the gate like an execution does.
+    runtime::has_run(record.pid, record.start_time, &record.program)?;
     // Hooks may do with it what they like; one that waits for us would wait for ever.
     drop(lock);
     let mut complaints = Vec::new();

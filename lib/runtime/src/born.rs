@@ -17,7 +17,7 @@ use rustix::net::{
 use sys::pidfd::Pidfd;
 use types::{Error, Kind, Result};
 
-use crate::launch::died;
+use crate::died::died;
 use crate::plan::Plan;
 use crate::process::{Process, StartError};
 

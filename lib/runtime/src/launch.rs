@@ -14,6 +14,7 @@ use types::{Context, Error, Kind, Result};
 
 use crate::cgroup::delegate;
 use crate::console::Console;
+use crate::died::{died, died_by};
 use crate::plan::{Plan, labels};
 use crate::process::{Process, StartError};
 use crate::{Cgroup, Rootfs};
@@ -294,16 +295,6 @@ fn outcome(plan: &Plan, mut report: File, pid: i32, pidfd: Pidfd) -> Result<Proc
         None if plan.waits || plan.never_ran(pid)? => Err(died(&process.pidfd).into()),
         None => Ok(process),
     }
-}
-
-/// A process that has ended before it became the program: not by itself, or it would have said why.
-pub(crate) fn died(process: &Pidfd) -> Error {
-    process.wait().map_or_else(|e| Error::io("wait for process", e), died_by)
-}
-
-fn died_by(end: Exit) -> Error {
-    Error::new(Kind::Io, format!("it ended before its program ran, with status {}", end.code()))
-        .hint("was it killed, or is the container out of memory?")
 }
 
 /// Reads one record; nothing is there if the other end was closed by an exec.

@@ -15,6 +15,7 @@ pub mod caps;
 pub mod cgroup;
 pub mod console;
 pub mod defaults;
+mod died;
 mod exec;
 pub mod hooks;
 mod launch;
@@ -28,6 +29,7 @@ mod words;
 
 pub use cgroup::Cgroup;
 pub use console::Console;
+pub use died::has_run;
 pub use exec::{ExecLaunch, exec, exec_with, root_of};
 pub use launch::{Launch, Listen, StartGate, Starting, plan, start};
 pub use plan::Plan;

@@ -14,9 +14,11 @@ pub(crate) mod labels;
 mod mounts;
 mod namespaces;
 mod options;
+mod placed;
 mod process;
 pub(crate) mod schedule;
 pub(crate) use hooks::REACHED;
+mod remount;
 pub(crate) use namespaces::{NEWTIME, is_own};
 pub use process::DEFAULT_PATH;
 mod target;
@@ -87,6 +89,8 @@ pub(crate) struct Draft {
     pub between: Option<usize>,
     /// Who is who in the user namespace.
     pub ids: Option<Ids>,
+    /// What is mounted where.
+    pub placed: placed::Placed,
     /// `/dev` is a tmpfs of ours that is to be filled.
     pub own_dev: bool,
     /// What is mounted on the host's tree on the way is seen by nobody, and goes with that tree.

@@ -18,6 +18,7 @@ mod container {
     mod hostile;
     mod joining;
     mod listener;
+    mod options;
     mod places;
     mod program;
     mod races;

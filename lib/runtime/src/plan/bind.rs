@@ -1,6 +1,7 @@
 //! Binds: trees of the host.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use child::{Kind, Target};
 use oci_spec::runtime::Mount;
@@ -12,12 +13,15 @@ use types::{Error, Result};
 use super::mounts::follow;
 use super::options::Options;
 use super::target::{host_path, refuse_proc, target};
-use super::{Draft, Owned, Step, idmap, invalid};
+use super::{Draft, Owned, Step, idmap, invalid, text};
 
 /// A tree of the host, cloned by descriptor now; attributes are set before anybody can see it.
 pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
     let source =
         mount.source().as_ref().ok_or_else(|| invalid(format!("mount on \"/{path}\" has no source")))?;
+    if options.copy_link && copy_link(source, path, draft)? {
+        return Ok(());
+    }
     // What has a value is for a file system that is made, and a bind makes none (mount(2): data is ignored).
     // A word that nobody knows may be a misspelt "noexec".
     let words = options.data.iter().filter(|param| param.value.is_none());
@@ -42,9 +46,25 @@ pub fn plan(mount: &Mount, path: &str, options: &Options, draft: &mut Draft) -> 
     }
     let at = bind_target(path, &tree).map_err(failed)??;
     let tree = draft.hold(tree);
+    draft.placed.tree(path, tree);
     let propagation = if options.propagation == libc::MS_UNBINDABLE { libc::MS_UNBINDABLE } else { 0 };
     draft.push(Step::Bind { tree, keep: false, renew: draft.own_mounts, propagation, at });
     Ok(())
+}
+
+/// `copy-symlink`: makes the link that the source is, if it is one. What is there already must say the same.
+fn copy_link(source: &Path, path: &str, draft: &mut Draft) -> Result<bool> {
+    let to = match rustix::fs::readlinkat(CWD, source, Vec::new()) {
+        Err(rustix::io::Errno::INVAL) => return Ok(false),
+        other => other.map_err(|e| Error::io(format!("read link {source:?}"), e))?,
+    };
+    if ["proc", "dev", "sys"].contains(&path) {
+        return Err(invalid(format!("\"/{path}\" cannot be a link")));
+    }
+    let (dir, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let parent = target(dir, Kind::Dir, follow(path))?;
+    draft.push(Step::Link { parent, name: text(name)?, to, exact: true });
+    Ok(true)
 }
 
 /// The root of a procfs, and so what belongs on `/proc`: engines without a right to mount one bind the host's

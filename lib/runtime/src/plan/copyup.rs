@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Stat, Timespec, Timestamps, Uid,
-    XattrFlags, chownat, fchmod, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat, mknodat, openat, openat2,
-    readlinkat, statat, symlinkat, utimensat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, Uid, XattrFlags, chownat,
+    fchmod, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat, mknodat, openat, readlinkat, statat, symlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 use rustix::mount::{
@@ -29,20 +29,15 @@ const DEEPEST: u32 = 128;
 /// How long a process may take from its clone to its program.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Makes the file system for `path` of `root`.
+/// Makes the file system for `path`, with what is in this directory.
 ///
 /// # Errors
 /// If it cannot be made, or what is there does not fit or cannot be copied.
-pub fn make(root: BorrowedFd<'_>, path: &str, options: &Options) -> Result<OwnedFd> {
+pub fn make(from: Option<OwnedFd>, path: &str, options: &Options) -> Result<OwnedFd> {
     let failed = |e| Error::io(format!("make tmpfs for \"/{path}\""), e);
     let attr = options.attributes();
     let tree = tmpfs(options, attr & !MountAttr::RDONLY).map_err(failed)?;
-    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let copied = match openat2(root, path, DIR, Mode::empty(), within) {
-        Err(Errno::NOENT) => Ok(()),
-        Err(e) => Err(e),
-        Ok(from) => copy_dir(from, tree.as_fd(), 0),
-    };
+    let copied = from.map_or(Ok(()), |from| copy_dir(from, tree.as_fd(), 0));
     copied.map_err(|e| Error::io(format!("copy \"/{path}\" to its tmpfs"), e))?;
     seal(&tree, attr).map_err(|e| Error::io(format!("make \"/{path}\" read-only"), e))?;
     Ok(tree)

@@ -108,7 +108,7 @@ fn of_the_image(defaults: &[(&str, u32, u32)], draft: &mut Draft) -> Result<()> 
     }
     for (name, to) in LINKS {
         let parent = target::target("dev", Kind::Dir, Follow::Never)?;
-        draft.push(Step::Link { parent, name: text(name)?, to: text(to)? });
+        draft.push(Step::Link { parent, name: text(name)?, to: text(to)?, exact: false });
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use child::{Follow, Keep, Kind, NewMount, Remount};
+use child::{Follow, Keep, Kind, NewMount};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxNamespaceType, Mount, Spec};
 use sys::mount::{MountAttr, set_attr};
 use types::{Error, Result};
@@ -12,7 +12,9 @@ use super::ids::TTY;
 use super::namespaces::{MountSpace, is_own};
 use super::options::Options;
 use super::target::{below, host_path, inside, refuse_proc, target};
-use super::{Draft, Step, bind, cgroups, copyup, dev_tree, devices, enter, hooks, invalid, text, unpivoted};
+use super::{
+    Draft, Step, bind, cgroups, copyup, dev_tree, devices, enter, hooks, invalid, remount, text, unpivoted,
+};
 use crate::Launch;
 
 /// Appends everything from the new mount namespace to the root switch.
@@ -119,9 +121,12 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         _ if mapped && !options.bind && kind != "bind" => {
             Err(super::unsupported(format!("mapping of owners of the new file system on \"/{path}\"")))
         }
-        _ if options.remount => remount(&path, &options, draft),
+        _ if options.remount => remount::plan(&path, options, draft),
         _ if options.copy_up && (options.bind || kind != "tmpfs" || path == "dev") => {
             Err(invalid(format!("mount on \"/{path}\": tmpcopyup is for a tmpfs")))
+        }
+        _ if options.copy_link && !(options.bind || kind == "bind") => {
+            Err(invalid(format!("mount on \"/{path}\": copy-symlink is for a bind")))
         }
         _ if options.bind => bind::plan(mount, &path, &options, draft),
         "bind" => bind::plan(mount, &path, &Options { bind: true, ..options }, draft),
@@ -135,7 +140,8 @@ fn one(mount: &Mount, linux: &Linux, inputs: &Launch<'_>, draft: &mut Draft) -> 
         "" => Err(invalid(format!("mount on \"/{path}\" has no type"))),
         "tmpfs" if options.copy_up => {
             let options = options.with_source(mount, "tmpfs", draft.mount_label.as_deref())?;
-            let tree = copyup::make(inputs.rootfs.fd(), &path, &options)?;
+            let below = draft.placed.what_is_at(&path, inputs.rootfs.fd())?;
+            let tree = copyup::make(below, &path, &options)?;
             place(tree, &path, &options, draft)
         }
         "tmpfs" if path == "dev" => {
@@ -171,23 +177,8 @@ fn place(tree: OwnedFd, path: &str, options: &Options, draft: &mut Draft) -> Res
     let change = MountAttr { propagation: options.propagation, ..MountAttr::default() };
     set_attr(tree.as_fd(), change, false).map_err(|e| Error::io(format!("mount on \"/{path}\""), e))?;
     let tree = draft.hold(tree);
+    draft.placed.tree(path, tree);
     draft.push(Step::Move { tree, at: target(path, Kind::Dir, follow(path))? });
-    Ok(())
-}
-
-/// Changes what is mounted there already; with `r` options also all below it.
-fn remount(path: &str, options: &Options, draft: &mut Draft) -> Result<()> {
-    if !options.data.is_empty() || options.idmap.is_some() {
-        return Err(super::unsupported(format!("remount of \"/{path}\" with options of its file system")));
-    }
-    let propagation = if options.propagation == libc::MS_PRIVATE { 0 } else { options.propagation };
-    let changes = [(options.deep_set, options.deep_clear, true), (options.set, options.clear, false)];
-    for (set, clear, recursive) in changes.into_iter().filter(|(set, clear, _)| set | clear != 0) {
-        draft.push(Step::Remount(Remount { path: text(path)?, follow: follow(path), set, clear, recursive }));
-    }
-    if propagation != 0 {
-        return Err(super::unsupported(format!("remount of \"/{path}\" with a propagation")));
-    }
     Ok(())
 }
 
@@ -199,6 +190,7 @@ pub fn follow(path: &str) -> Follow {
 }
 
 pub fn new(fs: &str, path: &str, options: Options, keep: Keep, draft: &mut Draft) -> Result<()> {
+    draft.placed.new_file_system(path, fs);
     draft.push(Step::Mount(NewMount {
         fs: text(fs)?,
         attr: options.attributes(),
@@ -227,6 +219,7 @@ fn dev_of_parent(path: &str, options: &Options, devices: &[LinuxDevice], draft: 
     let Some(ids) = &draft.ids else { return Ok(()) };
     let tree = dev_tree::make(&options.data, options.attributes(), &steps.steps, ids)?;
     let tree = draft.hold(tree);
+    draft.placed.tree(path, tree);
     let at = target(path, Kind::Dir, follow(path))?;
     draft.push(Step::Bind { tree, keep: true, renew: draft.own_mounts, propagation: 0, at });
     Ok(())
@@ -244,6 +237,7 @@ fn devpts(
     match terminal {
         Some((devpts, slave)) if path == "dev/pts" => {
             let at = target(path, Kind::Dir, Follow::Never)?;
+            draft.placed.new_file_system(path, "devpts");
             draft.push(Step::Move { tree: devpts.as_raw_fd(), at });
             draft.push(Step::Console(slave.as_raw_fd()));
             Ok(())

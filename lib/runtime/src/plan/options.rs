@@ -38,16 +38,22 @@ pub struct Options {
     /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`. Of this mount and of all below it, also
     /// where the option is not the recursive one: what was shared on the host must not stay so unasked.
     pub propagation: u64,
+    /// The same as the options say it, and whether of all below it too; `None` if they do not.
+    pub spread: Option<(u64, Depth)>,
     /// Nothing is mounted: what is mounted there already is changed.
     pub remount: bool,
     /// The new file system begins with what is in its place.
     pub copy_up: bool,
+    /// A source that is a symbolic link is made again in its place, and not followed (crun).
+    pub copy_link: bool,
     /// Owners are mapped: `idmap`, or of all below it too with `ridmap`.
     pub idmap: Option<Depth>,
     /// Mappings of owners in the words of crun, from `idmap=` or `ridmap=`.
     pub mappings: Option<String>,
     /// What the file system itself understands.
     pub data: Vec<Param<Owned>>,
+    /// Flags of the file system that were taken back.
+    pub unset: Vec<&'static str>,
     /// What its root is labelled with afterwards.
     pub label: Option<CString>,
 }
@@ -60,7 +66,7 @@ impl Options {
     pub fn read(options: &[String]) -> Result<Self> {
         let mut read = Self { propagation: libc::MS_PRIVATE, ..Self::default() };
         for option in options {
-            if !read.attribute(option) {
+            if !read.attribute(option) && !read.spread(option) {
                 read.other(option)?;
             }
         }
@@ -71,11 +77,24 @@ impl Options {
     /// mounts shows.
     pub fn with_source(mut self, mount: &Mount, fs: &str, label: Option<&str>) -> Result<Self> {
         self.label(fs, label)?;
+        self.count_versions(fs)?;
         if let Some(source) = mount.source().as_deref().filter(|source| !source.as_os_str().is_empty()) {
             let value = Some(host_path(source)?);
             self.data.push(Param { key: text("source")?, value });
         }
         Ok(self)
+    }
+
+    /// `iversion` is a flag of mount(2), which that API of the kernel's does not have; what ext4 calls it, it has.
+    /// Other file systems count the changes of a file always, or never.
+    fn count_versions(&mut self, fs: &str) -> Result<()> {
+        for param in self.data.iter_mut().filter(|param| param.key.as_c_str() == c"iversion") {
+            if !matches!(fs, "ext2" | "ext3" | "ext4") {
+                return Err(unsupported(format!("mount option \"iversion\" of a {fs}")));
+            }
+            param.key = text("i_version")?;
+        }
+        Ok(())
     }
 
     /// Labels what is made.
@@ -114,23 +133,32 @@ impl Options {
         true
     }
 
+    fn spread(&mut self, option: &str) -> bool {
+        let Some((flag, depth)) = propagation(option) else { return false };
+        (self.propagation, self.spread) = (flag, Some((flag, depth)));
+        true
+    }
+
+    fn unset(&mut self, flag: &'static str) {
+        self.data.retain(|param| param.key.to_bytes() != flag.as_bytes());
+        self.unset.push(flag);
+    }
+
     fn other(&mut self, option: &str) -> Result<()> {
         match option {
             "bind" => self.bind = true,
             "rbind" => (self.bind, self.recursive) = (true, true),
-            "private" | "rprivate" => self.propagation = libc::MS_PRIVATE,
-            "slave" | "rslave" => self.propagation = libc::MS_SLAVE,
-            "shared" | "rshared" => self.propagation = libc::MS_SHARED,
-            "unbindable" | "runbindable" => self.propagation = libc::MS_UNBINDABLE,
             // What a mount has anyway; `silent` and `loud` concern the kernel's log of old kernels.
-            "defaults" | "async" | "nomand" | "noiversion" | "nolazytime" | "silent" | "loud" => {}
+            "defaults" | "silent" | "loud" => {}
+            "async" => self.unset("sync"),
+            "nomand" => self.unset("mand"),
+            "noiversion" => self.unset("iversion"),
+            "nolazytime" => self.unset("lazytime"),
             "remount" => self.remount = true,
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.idmap = Some(Depth::Top),
             "ridmap" => self.idmap = Some(Depth::All),
-            "mand" | "iversion" | "copy-symlink" => {
-                return Err(unsupported(format!("mount option {option:?}")));
-            }
+            "copy-symlink" => self.copy_link = true,
             _ => {
                 let (key, value) = match option.split_once('=') {
                     Some(("idmap", words)) => return self.map(Depth::Top, words),
@@ -148,6 +176,20 @@ impl Options {
         (self.idmap, self.mappings) = (Some(depth), Some(words.to_owned()));
         Ok(())
     }
+}
+
+fn propagation(option: &str) -> Option<(u64, Depth)> {
+    let plain = |option: &str| {
+        Some(match option {
+            "private" => libc::MS_PRIVATE,
+            "slave" => libc::MS_SLAVE,
+            "shared" => libc::MS_SHARED,
+            "unbindable" => libc::MS_UNBINDABLE,
+            _ => return None,
+        })
+    };
+    let deep = || Some((plain(option.strip_prefix('r')?)?, Depth::All));
+    plain(option).map(|flag| (flag, Depth::Top)).or_else(deep)
 }
 
 /// What an option sets and clears of a mount.
@@ -206,7 +248,19 @@ mod tests {
         assert_eq!((deep.set, deep.deep_clear & MountAttr::NODEV), (MountAttr::NOEXEC, MountAttr::NODEV));
         assert!(read(&["rrelatime", "rsymfollow", "rstrictatime"]).data.is_empty());
         assert_eq!(read(&["rbind", "unbindable"]).propagation, libc::MS_UNBINDABLE);
-        let refused = ["copy-symlink", "iversion", "mand"];
-        assert!(refused.iter().all(|option| Options::read(&[(*option).to_owned()]).is_err()));
+        assert_eq!(read(&["shared"]).spread, Some((libc::MS_SHARED, Depth::Top)));
+        assert_eq!(read(&["rslave"]).spread, Some((libc::MS_SLAVE, Depth::All)));
+        assert_eq!(read(&["ro"]).spread, None);
+    }
+
+    #[test]
+    fn flags_of_the_file_system_are_taken_back_and_called_what_it_calls_them() {
+        let taken = read(&["sync", "mand", "async", "nolazytime"]);
+        assert_eq!(taken.data.len(), 1);
+        assert_eq!(taken.unset, ["sync", "lazytime"]);
+        let disk = read(&["iversion"]).with_source(&Mount::default(), "ext4", None).unwrap();
+        assert_eq!(disk.data[0].key.as_c_str(), c"i_version");
+        let none = read(&["iversion"]).with_source(&Mount::default(), "tmpfs", None);
+        assert!(none.is_err_and(|e| e.to_string().contains("\"iversion\" of a tmpfs")));
     }
 }
