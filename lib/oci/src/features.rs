@@ -4,8 +4,6 @@ use oci_spec::runtime::Capability;
 use runtime::hooks::Stage;
 use serde_json::{Value, json};
 
-use crate::OCI_VERSION;
-
 /// Options that are understood here; others are passed to the file system.
 const MOUNT_OPTIONS: &[&str] = &[
     "async",
@@ -104,13 +102,22 @@ const OPERATORS: [&str; 7] = [
     "SCMP_CMP_NE",
 ];
 
+/// What filters are made for here: native programs, and those that the same kernel runs.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURES: &[&str] = &["SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"];
+#[cfg(not(target_arch = "x86_64"))]
+const ARCHITECTURES: &[&str] = &["SCMP_ARCH_AARCH64"];
+
+/// The version whose properties are all known (`foreign/fields.txt`).
+const NEWEST: &str = "1.3.0";
+
 /// Returns the document.
 #[must_use]
 pub fn features(version: &str) -> Value {
     let capabilities: Vec<Capability> = runtime::caps::ALL.to_vec();
     json!({
         "ociVersionMin": "1.0.0",
-        "ociVersionMax": OCI_VERSION,
+        "ociVersionMax": NEWEST,
         "hooks": Stage::ALL.map(Stage::name),
         "mountOptions": MOUNT_OPTIONS,
         "linux": {
@@ -123,7 +130,7 @@ pub fn features(version: &str) -> Value {
                 "operators": OPERATORS,
                 "knownFlags": FLAGS,
                 "supportedFlags": FLAGS,
-                "archs": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_X86_64"],
+                "archs": ARCHITECTURES,
             },
             "apparmor": { "enabled": true },
             "selinux": { "enabled": true },
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn the_document_is_one_of_the_specification() {
         let read: oci_spec::runtime::Features = serde_json::from_value(features("1")).unwrap();
-        assert_eq!(read.oci_version_max(), OCI_VERSION);
+        assert_eq!(read.oci_version_max(), NEWEST);
         let linux = read.linux().as_ref().unwrap();
         assert_eq!(linux.capabilities().as_ref().unwrap().len(), runtime::caps::ALL.len());
     }

@@ -73,7 +73,7 @@ impl PsArgs {
     pub fn run(&self, root: &oci::Root) -> anyhow::Result<ExitCode> {
         let Some((id, options)) = self.operands.split_first() else { bail!("no container") };
         if is_json(self.format.as_deref())? {
-            return print(&serde_json::to_string(&oci::pids(root, id)?)?);
+            return print(&format!("{}\n", serde_json::to_string(&oci::pids(root, id)?)?));
         }
         print(&oci::table(root, id, options)?)
     }
@@ -82,13 +82,17 @@ impl PsArgs {
 impl ListArgs {
     pub fn run(&self, root: &oci::Root, log: &Log) -> anyhow::Result<ExitCode> {
         let json = is_json(self.format.as_deref())?;
-        let oci::Found { states: rows, errors } = oci::list(root)?;
+        let oci::Found { states: mut rows, errors } = oci::list(root)?;
+        // As runc has it here, and not in a state.
+        for row in &mut rows {
+            row.owner = if row.owner.is_empty() { "root".into() } else { format!("#{}", row.owner) };
+        }
         errors.iter().for_each(|damaged| log.warn(damaged));
         if self.quiet {
             return print(&rows.iter().map(|row| format!("{}\n", row.id)).collect::<String>());
         }
         if json {
-            return print(&serde_json::to_string(&rows)?);
+            return print(&format!("{}\n", serde_json::to_string(&rows)?));
         }
         print(&table(&rows))
     }
@@ -96,13 +100,18 @@ impl ListArgs {
 
 /// Columns of at least twelve characters, three blanks apart.
 fn table(rows: &[oci::State]) -> String {
-    let owner =
-        |row: &oci::State| if row.owner.is_empty() { "root".to_owned() } else { format!("#{}", row.owner) };
     let heading = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
     let mut lines = vec![heading];
     lines.extend(rows.iter().map(|row| {
         let bundle = row.bundle.display().to_string();
-        [row.id.clone(), row.pid.to_string(), row.status.to_string(), bundle, row.created.clone(), owner(row)]
+        [
+            row.id.clone(),
+            row.pid.to_string(),
+            row.status.to_string(),
+            bundle,
+            row.created.clone(),
+            row.owner.clone(),
+        ]
     }));
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)

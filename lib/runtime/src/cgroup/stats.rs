@@ -2,6 +2,8 @@
 //!
 //! Counters whose controller the container has no group of are zero, as there.
 
+mod cpuset;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -14,6 +16,8 @@ use super::dir::Dir;
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Stats {
     cpu: Cpu,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpuset: Option<cpuset::Cpuset>,
     memory: Memory,
     pids: Pids,
     blkio: Blkio,
@@ -34,6 +38,10 @@ struct CpuUsage {
     total: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     percpu: Vec<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    percpu_kernel: Vec<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    percpu_user: Vec<u64>,
     kernel: u64,
     user: u64,
 }
@@ -119,6 +127,7 @@ impl Cgroup {
             let text = keyed(dir, "cpu.stat")?;
             stats.cpu.throttling = throttling(&text, "throttled_time", 1);
         }
+        stats.cpuset = group("cpuset").map(cpuset::read).transpose()?;
         if let Some(dir) = group("memory") {
             memory_v1(dir, &mut stats.memory)?;
         }
@@ -183,6 +192,14 @@ fn cpuacct(dir: &Dir, usage: &mut CpuUsage) -> Result<()> {
     usage.kernel = number(dir, "cpuacct.usage_sys")?;
     let each = dir.read_if_there("cpuacct.usage_percpu")?.unwrap_or_default();
     usage.percpu = each.split_ascii_whitespace().filter_map(|n| n.parse().ok()).collect();
+    // A line for each processor: its number, nanoseconds of programs, nanoseconds of the kernel for them.
+    for line in dir.read_if_there("cpuacct.usage_all")?.unwrap_or_default().lines().skip(1) {
+        let mut fields = line.split_ascii_whitespace().skip(1).filter_map(|n| n.parse().ok());
+        if let (Some(user), Some(kernel)) = (fields.next(), fields.next()) {
+            usage.percpu_user.push(user);
+            usage.percpu_kernel.push(kernel);
+        }
+    }
     Ok(())
 }
 

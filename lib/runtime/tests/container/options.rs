@@ -88,7 +88,7 @@ fn a_tmpfs_begins_with_what_an_earlier_mount_has_there() {
         mount("/empty", "tmpfs", "tmpfs", &[]),
         up("/empty/sub"),
         up("/data"),
-        mount("/again", "bind", &site.join("sub"), &["bind"]),
+        mount("/again", "bind", site.join("sub"), &["bind"]),
         up("/again"),
     ];
     let output = env.run(asked);
