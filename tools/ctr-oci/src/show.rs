@@ -82,46 +82,16 @@ impl PsArgs {
 impl ListArgs {
     pub fn run(&self, root: &oci::Root, log: &Log) -> anyhow::Result<ExitCode> {
         let json = is_json(self.format.as_deref())?;
-        let oci::Found { states: mut rows, errors } = oci::list(root)?;
-        // As runc has it here, and not in a state.
-        for row in &mut rows {
-            row.owner = if row.owner.is_empty() { "root".into() } else { format!("#{}", row.owner) };
-        }
-        errors.iter().for_each(|damaged| log.warn(damaged));
+        let found = oci::list(root)?;
+        found.errors.iter().for_each(|damaged| log.warn(damaged));
         if self.quiet {
-            return print(&rows.iter().map(|row| format!("{}\n", row.id)).collect::<String>());
+            return print(&found.states.iter().map(|row| format!("{}\n", row.id)).collect::<String>());
         }
         if json {
-            return print(&format!("{}\n", serde_json::to_string(&rows)?));
+            return print(&format!("{}\n", serde_json::to_string(&found.states)?));
         }
-        print(&table(&rows))
+        print(&found.table())
     }
-}
-
-/// Columns of at least twelve characters, three blanks apart.
-fn table(rows: &[oci::State]) -> String {
-    let heading = ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned);
-    let mut lines = vec![heading];
-    lines.extend(rows.iter().map(|row| {
-        let bundle = row.bundle.display().to_string();
-        [
-            row.id.clone(),
-            row.pid.to_string(),
-            row.status.to_string(),
-            bundle,
-            row.created.clone(),
-            row.owner.clone(),
-        ]
-    }));
-    let width = |column: usize| {
-        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..6).map(|column| width(column).max(9) + 3).collect();
-    let line = |cells: &[String; 6]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        format!("{}\n", padded.collect::<String>().trim_end())
-    };
-    lines.iter().map(line).collect()
 }
 
 impl EventsArgs {
