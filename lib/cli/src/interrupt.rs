@@ -55,6 +55,11 @@ impl Interrupt {
         Ok(Stdin { file: File::from(io::stdin().as_fd().try_clone_to_owned()?), interrupt: self.clone() })
     }
 
+    /// The same for a file.
+    pub fn reads(&self, file: File) -> impl Read {
+        Stdin { file, interrupt: self.clone() }
+    }
+
     /// How the tool ends whose work has come to this: as [`Interrupt::exit`] says also if the work has failed,
     /// since it failed because of that.
     ///

@@ -31,4 +31,4 @@ mod write_tests;
 pub use compress::{Compression, Compressor};
 pub use members::{Member, MemberKind, Members, inflate};
 pub use unpack::{Unpacked, unpack};
-pub use write::{Source, Written, feed_tree, write_tree};
+pub use write::{Source, Written, feed_tree, names, tree_xattrs, write_tree};

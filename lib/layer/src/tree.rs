@@ -53,7 +53,11 @@ impl<'r> Tree<'r> {
         // Whatever the store lies in, a set-group-id bit must not be inherited from there.
         rustix::fs::fchmod(root, Mode::from(0o755)).map_err(|e| Error::io("chmod", e))?;
         let ours = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Ok(Self { root, open: HashMap::new(), recent: None, later: BTreeMap::new(), ours })
+        // An archive that does not mention the root says nothing of it; when it was unpacked would make a
+        // difference between two trees of the same image.
+        let unsaid = Attributes { mode: 0o755, mtime: (0, 0), xattrs: Vec::new() };
+        let later = BTreeMap::from([(Name::default(), unsaid)]);
+        Ok(Self { root, open: HashMap::new(), recent: None, later, ours })
     }
 
     /// Makes a directory, or takes the one that is there.

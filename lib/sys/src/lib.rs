@@ -18,6 +18,7 @@ pub mod signal;
 pub mod time;
 pub mod umask;
 pub mod userns;
+pub mod whole;
 
 /// Turns the result of a C call into an error.
 fn check(result: libc::c_long) -> std::io::Result<libc::c_long> {

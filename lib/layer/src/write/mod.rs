@@ -19,6 +19,7 @@ use types::{Context, Error, Kind, Result};
 pub use feed::feed_tree;
 use header::{BLOCK, Entry, Type};
 use read::Listed;
+pub use read::{names, xattrs as tree_xattrs};
 
 /// Content is copied in pieces of this size.
 const PIECE: usize = 256 << 10;
@@ -41,6 +42,8 @@ pub struct Written {
     pub entries: u64,
     /// Bytes of all files.
     pub size: u64,
+    /// There is nothing but a root, as a writable layer has it when it is made.
+    pub untouched: bool,
     /// Sockets, which no archive can carry and which mean nothing without their program.
     pub sockets: u64,
 }
@@ -77,11 +80,11 @@ impl<W: Write> Writer<'_, W> {
     fn root(&mut self, root: BorrowedFd<'_>) -> Result<()> {
         let stat = rustix::fs::fstat(root).map_err(|e| Error::io("look at the tree", e))?;
         let entry = Entry { xattrs: read::xattrs(root)?, ..entry(Type::Dir, b".".to_vec(), &stat) };
-        if self.source == Source::Whole || !is_usual(&entry) {
-            self.header(&entry)?;
-        }
+        self.header(&entry)?;
         self.opaque_mark(root, &[])?;
-        self.content_of(root, &[], 0)
+        self.content_of(root, &[], 0)?;
+        self.written.untouched = self.written.entries == 1 && is_usual(&entry);
+        Ok(())
     }
 
     /// All that is in a directory whose path is `above`.
@@ -89,7 +92,7 @@ impl<W: Write> Writer<'_, W> {
         if depth > MAX_DEPTH {
             return Err(Error::new(Kind::Unsupported, "directories are nested too deeply"));
         }
-        for name in read::names(dir)? {
+        for name in names(dir)? {
             if (self.stop)() {
                 return Err(Error::new(Kind::Io, "interrupted"));
             }
@@ -241,8 +244,7 @@ fn entry(kind: Type, path: Vec<u8>, stat: &Stat) -> Entry {
     }
 }
 
-/// A writable layer has a root of its own, whose time says when it was made. Only what somebody has changed
-/// of it is worth an entry.
+/// The root that every writable layer has when it is made.
 fn is_usual(root: &Entry) -> bool {
     (root.mode, root.uid, root.gid) == (0o755, 0, 0) && root.xattrs.is_empty()
 }

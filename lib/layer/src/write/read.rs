@@ -20,7 +20,10 @@ pub(super) struct Listed {
 }
 
 /// The names in a directory, in the order of their bytes.
-pub(super) fn names(dir: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
+///
+/// # Errors
+/// If it cannot be read.
+pub fn names(dir: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>> {
     let read = || -> Result<Vec<Vec<u8>>, Errno> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(dir)? {
@@ -74,8 +77,11 @@ pub(super) fn link(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Vec<u8>> {
         .map_err(|e| Error::io("read the link", e))
 }
 
-/// The attributes that an image may carry, in the order of their names.
-pub(super) fn xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+/// The extended attributes of a file that an image may carry, in the order of their names.
+///
+/// # Errors
+/// If they cannot be read.
+pub fn xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
     let mut list = Vec::with_capacity(256);
     let listed = match rustix::fs::flistxattr(fd, rustix::buffer::spare_capacity(&mut list)) {
         Err(Errno::RANGE) => {
