@@ -18,13 +18,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vol", &["types", "sys", "store"]),
     ("image", &["types", "sys", "store", "layer", "registry"]),
     ("serve", &["types", "store", "image"]),
+    ("rootfs", &["types", "sys", "store", "layer"]),
     ("oci", &["types", "sys", "runtime"]),
     ("engine", &["types", "sys", "store", "runtime", "net", "vol"]),
     ("cli", &["types", "sys", "store"]),
 ];
 
 /// What a tool may use.
-const TOOL: &[&str] = &["cli", "engine", "oci", "image", "serve", "vol", "net", "store", "types"];
+const TOOL: &[&str] = &["cli", "engine", "oci", "image", "rootfs", "serve", "vol", "net", "store", "types"];
 
 /// Foreign crates that only some of ours may use directly. `*` is every tool.
 const ONLY: &[(&str, &[&str])] = &[

@@ -50,4 +50,5 @@ mod serve;
 mod share;
 mod statuses;
 mod stop;
+mod trees;
 mod volumes;

@@ -7,6 +7,7 @@ use tests::schema::Schema;
 const LINES: &[(&str, &str)] = &[
     ("img-ls", "img-ls --json"),
     ("img-history", "img-history --json settings"),
+    ("img-diff", "img-diff --json busybox settings; img-diff --json busybox httpd"),
     ("img-inspect", "img-inspect httpd settings"),
     ("img-inspect", "img-inspect --remote httpd busybox:multi"),
     // These have nothing to say of a store that is whole: the line makes it say something.

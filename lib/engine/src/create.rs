@@ -101,6 +101,7 @@ fn record(request: &Request, image: &Image, config: &ImageConfiguration, id: &st
         (None, Some(text)) => types::signal::parse(text).context("read the image's StopSignal")?,
         (None, None) => libc::SIGTERM,
     };
+    let (args, entrypoint) = arguments(request, &of_image)?;
     let workdir = request.workdir.clone().or_else(|| of_image.working_dir().clone());
     Ok(Record {
         id: id.to_owned(),
@@ -110,7 +111,8 @@ fn record(request: &Request, image: &Image, config: &ImageConfiguration, id: &st
         image_id: image.id,
         manifest: image.manifest,
         layers: image.layers.clone(),
-        args: arguments(request, &of_image)?,
+        args,
+        entrypoint,
         user: request.user.clone().or_else(|| of_image.user().clone()).unwrap_or_default(),
         groups: request.groups.clone(),
         workdir: workdir.filter(|dir| !dir.is_empty()).unwrap_or_else(|| "/".to_owned()),
@@ -137,19 +139,20 @@ fn record(request: &Request, image: &Image, config: &ImageConfiguration, id: &st
 }
 
 /// Entrypoint and command, as Docker puts them together: an entrypoint of the user's takes away
-/// the image's command, arguments of the user's replace it.
-fn arguments(request: &Request, image: &oci_spec::image::Config) -> Result<Vec<String>> {
+/// the image's command, arguments of the user's replace it. Returns also how many are the entrypoint.
+fn arguments(request: &Request, image: &oci_spec::image::Config) -> Result<(Vec<String>, u32)> {
     let own = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
     let (mut args, command) = match &request.entrypoint {
         Some(entrypoint) => (entrypoint.clone(), Vec::new()),
         None => (own(image.entrypoint()), own(image.cmd())),
     };
+    let of_entrypoint = u32::try_from(args.len()).unwrap_or(u32::MAX);
     args.extend(if request.args.is_empty() { command } else { request.args.clone() });
     if args.is_empty() {
         return Err(Error::new(Kind::Invalid, format!("image {:?} names no program to run", request.image))
             .hint("name one after the image"));
     }
-    Ok(args)
+    Ok((args, of_entrypoint))
 }
 
 fn ports(request: &Request, image: &oci_spec::image::Config) -> Result<Vec<Forward>> {

@@ -34,6 +34,9 @@ pub struct Record {
     pub layers: Vec<Digest>,
     /// Program and arguments, after entrypoint and command were put together.
     pub args: Vec<String>,
+    /// How many of them are the entrypoint.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub entrypoint: u32,
     /// `USER[:GROUP]` as asked for; looked up in the container at every start.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub user: String,

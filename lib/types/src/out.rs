@@ -8,6 +8,7 @@ use serde::Serialize;
 
 pub mod ctr_inspect;
 pub mod ctr_ls;
+pub mod img_diff;
 pub mod img_gc;
 pub mod img_history;
 pub mod img_inspect;
