@@ -452,3 +452,33 @@ fn the_limit_of_pulls_is_told_also_when_it_is_reached() {
     let told = serde_json::json!({"type": "ratelimit", "limit": 100, "remaining": 0, "window": 21600});
     assert_eq!(*log.0.lock().expect("log"), [told]);
 }
+
+#[test]
+fn layers_that_cannot_be_unpacked_are_refused_before_anything_is_fetched() {
+    const KNOWN: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+    let honest = Image::new(&[("a", 10)]);
+    let text = String::from_utf8(honest.manifests["one"].1.clone()).expect("text");
+    for (kind, is_known) in [
+        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", false),
+        ("application/vnd.oci.image.layer.v1.squashfs", false),
+        ("application/vnd.oci.image.layer.v1.tar+xz", false),
+        ("application/octet-stream", false),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", true),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", true),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true),
+    ] {
+        let mut image = honest.clone();
+        image.add("other", OCI_MANIFEST, text.replace(KNOWN, kind).as_bytes());
+        let server = Server::start(move |r| image.answer(r));
+        let s = scratch();
+        let pulled = pull_from(&s.store, &server, ":other");
+        if is_known {
+            assert!(pulled.is_ok(), "{kind}: {pulled:?}");
+            continue;
+        }
+        let err = pulled.expect_err(kind);
+        assert!(words(&err).contains(kind) && err.kind() == Kind::Unsupported, "{}", words(&err));
+        assert_eq!(server.requests("/blobs/").len(), 0, "{kind}");
+        nothing_named(&s.store);
+    }
+}

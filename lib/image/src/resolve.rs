@@ -86,6 +86,21 @@ pub(crate) fn resolve(
     Ok(chosen)
 }
 
+/// Layers that are archives: plain, or compressed by gzip or zstd (zstd:chunked is read as zstd). What its
+/// author did not want distributed is one like the others, wherever a registry has it.
+fn is_layer(media_type: &str) -> bool {
+    let oci = media_type
+        .strip_prefix("application/vnd.oci.image.layer.v1.tar")
+        .or_else(|| media_type.strip_prefix("application/vnd.oci.image.layer.nondistributable.v1.tar"))
+        .is_some_and(|coding| matches!(coding, "" | "+gzip" | "+zstd"));
+    let docker = media_type
+        .strip_prefix("application/vnd.docker.image.rootfs.diff.tar")
+        .or_else(|| media_type.strip_prefix("application/vnd.docker.image.rootfs.foreign.diff.tar"))
+        .is_some_and(|coding| matches!(coding, "" | ".gzip" | ".zstd"));
+    // Of one that says nothing, its first bytes are looked at.
+    oci || docker || media_type.is_empty()
+}
+
 fn check(manifest: &Manifest) -> Result<()> {
     if !CONFIG_TYPES.contains(&manifest.config.media_type.as_str()) {
         return Err(Error::new(
@@ -94,6 +109,12 @@ fn check(manifest: &Manifest) -> Result<()> {
                 "it is no container image: its configuration is of type {:?}",
                 manifest.config.media_type
             ),
+        ));
+    }
+    if let Some(odd) = manifest.layers.iter().find(|layer| !is_layer(&layer.media_type)) {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("layer {} is of type {:?}, which cannot be unpacked", odd.digest.short(), odd.media_type),
         ));
     }
     if manifest.config.size > MAX_CONFIG {
