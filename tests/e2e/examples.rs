@@ -70,7 +70,13 @@ fn run_the_examples_of(tool: &str) {
         } else {
             let status =
                 STATUS.iter().find(|(start, _)| example.starts_with(start)).map_or(0, |(_, status)| *status);
-            env.sh(&example).within(Duration::from_secs(60)).run().status(status);
+            // What `head` wants no more of ends quietly, by SIGPIPE: 141 of a pipe, and no failure of a tool.
+            let line = if example.contains("| head") {
+                format!("{example} || [ $? = 141 ]")
+            } else {
+                example.clone()
+            };
+            env.sh(&line).within(Duration::from_secs(60)).run().status(status);
         }
     }
 }

@@ -206,10 +206,7 @@ mod tests {
             if by_steps {
                 pump.step(|_| {});
             }
-            assert_eq!(
-                said(pump),
-                Some("pass on what it wrote: No space left on device (os error 28)".to_owned())
-            );
+            assert_eq!(said(pump), Some("pass on what it wrote: no space left on device".to_owned()));
         }
     }
 
@@ -224,7 +221,7 @@ mod tests {
         let mut pump = Pump::new(source(), None);
         pump.step(|_| {});
         assert!(pump.interest().is_none());
-        assert_eq!(said(pump), Some("read what it wrote: Is a directory (os error 21)".to_owned()));
+        assert_eq!(said(pump), Some("read what it wrote: is a directory".to_owned()));
         let mut pump = Pump::of_terminal(source(), None);
         pump.drain(|_| {});
         assert!(pump.unread().is_some(), "only EIO is the end of a terminal");
