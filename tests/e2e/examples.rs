@@ -107,6 +107,7 @@ pages! {
     examples_of_img_gc "img-gc"
     examples_of_img_fsck "img-fsck"
     examples_of_img_tags "img-tags"
+    examples_of_img_search "img-search"
     examples_of_img_save "img-save"
     examples_of_img_push "img-push"
     examples_of_img_lock "img-lock"

@@ -138,6 +138,34 @@ fn an_image_is_described_as_foreign_tools_do_it() {
 }
 
 #[test]
+fn a_registry_is_searched_by_its_names() {
+    needs!(Root);
+    let env = Env::online();
+    let theirs = env
+        .sh("curl -sf http://127.0.0.1:5000/v2/_catalog?n=1000 | jq -r '.repositories[] | select(contains(\"bus\"))'")
+        .run()
+        .ok()
+        .text();
+    assert!(!theirs.is_empty());
+    env.sh("img-search -q --limit 100 127.0.0.1:5000/bus | sed s,^127.0.0.1:5000/,,")
+        .run()
+        .ok()
+        .stdout(&theirs);
+    env.sh("img-search -q 127.0.0.1:5000/ | sed 1q | xargs img-tags -q").run().ok();
+    env.sh("img-search 127.0.0.1:5000/bus").run().ok().stdout_has("OFFICIAL");
+    env.sh("img-search 127.0.0.1:5000/nothing-of-it").run().ok().stderr("");
+    env.sh("img-search --filter stars=1 -q 127.0.0.1:5000/bus").run().ok().stdout("");
+    env.sh("img-search --limit 101 bus").run().status(2).one_error(&["1 to 100"]);
+    env.sh("img-search --filter is-automated=true bus").run().status(2).one_error(&["is-automated"]);
+    env.sh("img-search 127.0.0.1:5009/bus").run().status(125).one_error(&["127.0.0.1:5009"]);
+    env.sh("img-serve --addr 127.0.0.1:5008 >/dev/null & trap \"kill $!\" EXIT; \
+            img-pull -q busybox && until img-search -q 127.0.0.1:5008/busy 2>/dev/null; do sleep 0.05; done")
+        .run()
+        .ok()
+        .stdout_has("127.0.0.1:5008/busybox");
+}
+
+#[test]
 fn tags_are_those_that_foreign_tools_list_in_the_order_of_versions() {
     needs!(Root);
     let env = Env::online();

@@ -20,6 +20,7 @@ const LINES: &[(&str, &str)] = &[
         "h=$(printf %064d 0); echo x >$LONGSHORE_ROOT/blobs/sha256/$h; img-fsck --json || img-fsck --fix --json",
     ),
     ("img-lock", "img-lock busybox httpd"),
+    ("img-search", "img-search --json 127.0.0.1:5000/busybox"),
     ("img-tags", "img-tags --json busybox"),
     ("img-tags", "img-tags --long --match '[dl]*' --json busybox"),
     ("ctr-ls", "ctr-ls -a --json"),

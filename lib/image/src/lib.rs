@@ -17,6 +17,7 @@ mod push;
 mod remote;
 mod resolve;
 mod save;
+mod search;
 mod sources;
 mod stream;
 mod tags;
@@ -46,6 +47,7 @@ pub use pull::{PullOptions, Pulled, pull};
 pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
 pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
+pub use search::Search;
 pub use sources::{client, first_of, settings};
 pub use tags::tags;
 // What a tool needs to say where images come from.

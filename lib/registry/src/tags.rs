@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::blocking::Response;
-use reqwest::header::LINK;
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use serde::Deserialize;
 use types::reference::ImageRef;
 use types::{Error, Kind, Result};
@@ -12,7 +10,7 @@ use types::{Error, Kind, Result};
 use crate::config::Endpoint;
 use crate::http::Ask;
 use crate::repository::Repository;
-use crate::{origin, refusal};
+use crate::{pages, refusal};
 
 /// No page of a list is larger.
 const MAX_PAGE: u64 = 4 << 20;
@@ -49,7 +47,7 @@ impl Repository<'_> {
             if response.status() != StatusCode::OK {
                 return Err(refusal::refusal(response));
             }
-            let next = next_page(&url, &response)?;
+            let next = pages::next(&url, &response)?;
             let before = tags.len();
             for tag in page(&self.read(response, MAX_PAGE, "a page of its list of tags")?)? {
                 // It goes to terminals and command lines: only what is a tag.
@@ -71,14 +69,4 @@ fn page(body: &[u8]) -> Result<Vec<String>> {
     let page: Page = serde_json::from_slice(body)
         .map_err(|e| Error::because(Kind::Invalid, "read the list of tags", e))?;
     Ok(page.tags.unwrap_or_default())
-}
-
-/// `Link: <URL>; rel="next"` (RFC 8288), which leads to the same registry.
-fn next_page(from: &Url, response: &Response) -> Result<Option<Url>> {
-    let Some(link) = response.headers().get(LINK).and_then(|l| l.to_str().ok()) else { return Ok(None) };
-    let parts = link.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-    let Some((target, _)) = parts.filter(|(_, rest)| rest.contains("next")) else { return Ok(None) };
-    let bad = || Error::new(Kind::Invalid, "the next page of its list of tags is elsewhere");
-    let next = from.join(target).map_err(|_| bad())?;
-    if origin::same(from, &next) { Ok(Some(next)) } else { Err(bad()) }
 }

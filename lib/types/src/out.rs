@@ -14,6 +14,7 @@ pub mod img_history;
 pub mod img_inspect;
 pub mod img_lock;
 pub mod img_ls;
+pub mod img_search;
 pub mod img_tags;
 pub mod mount;
 pub mod net_forward;

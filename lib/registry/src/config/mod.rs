@@ -78,6 +78,13 @@ impl Registries {
         &self.helpers
     }
 
+    /// The registries that are searched for a name without one, in their order: `unqualified-search-registries`,
+    /// or Docker Hub.
+    #[must_use]
+    pub fn searched(&self) -> Vec<String> {
+        self.short.searched()
+    }
+
     /// The places to ask for a repository, in order: mirrors, then the registry itself.
     ///
     /// # Errors

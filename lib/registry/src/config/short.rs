@@ -9,6 +9,9 @@ use types::{Context, Error, Kind, Result};
 
 use super::file::File;
 
+/// Where names are of without a word about it.
+const DOCKER: &str = "docker.io";
+
 /// What the files say about short names.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ShortNames {
@@ -42,6 +45,11 @@ impl ShortNames {
             }
         }
         Ok(())
+    }
+
+    /// The registries that a name without one may be of.
+    pub(super) fn searched(&self) -> Vec<String> {
+        if self.search.is_empty() { vec![DOCKER.to_owned()] } else { self.search.clone() }
     }
 
     /// What a name may mean, in the order in which it is to be tried.
