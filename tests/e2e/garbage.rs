@@ -49,9 +49,86 @@ fn only_what_nobody_needs_is_garbage() {
     env.sh("skopeo copy -q oci:$LONGSHORE_ROOT:foreign dir:out && ctr-run --rm --network none busybox:multi true")
         .run()
         .ok();
-    for option in ["--unused-for 7d", "--max-bytes 20G", "--keep-last 3"] {
-        env.sh(&format!("img-gc {option}")).run().status(2).one_error(&["not supported yet"]);
+    for (option, part) in
+        [("--unused-for 7", "bad age"), ("--unused-for -1h", "bad age"), ("--max-bytes x", "bad size")]
+    {
+        env.sh(&format!("img-gc {}", option.replacen(' ', "=", 1))).run().status(2).one_error(&[part]);
     }
+}
+
+/// Makes an image one that was used last so many days ago.
+fn unused(env: &Env, image: &str, days: u32) {
+    env.sh(&format!(
+        "touch -d '{days} days ago' $LONGSHORE_ROOT/blobs/sha256/$(img-inspect {image} | jq -r .Manifest | cut -d: -f2)"
+    ))
+    .run()
+    .ok();
+}
+
+/// The names of the images that a policy retires; says so first with `-n`.
+fn retired(env: &Env, policy: &str) -> String {
+    let names = |dry: &str| {
+        env.sh(&format!(
+            "img-gc {dry} {policy} --json | jq -r 'select(.Type == \"image\") | .Names[]' | xargs"
+        ))
+        .run()
+        .ok()
+        .line()
+    };
+    let before = env.sh("img-ls --json").run().ok().text();
+    let said = names("-n");
+    assert_eq!(env.sh("img-ls --json").run().ok().text(), before, "-n changes nothing");
+    assert_eq!(names(""), said);
+    env.sh("img-fsck -q").run().ok().stdout("");
+    env.sh("img-gc -q").run().ok().stdout("");
+    said
+}
+
+#[test]
+fn images_that_nobody_has_used_for_long_go() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox", "tiny:1", "whiteouts", "settings"]);
+    env.sh("img-tag tiny:1 tiny:also && ctr-create --name user whiteouts true").run().ok();
+    for (image, days) in [("busybox", 3), ("tiny:1", 9), ("whiteouts", 20), ("settings", 0)] {
+        unused(&env, image, days);
+    }
+    assert_eq!(retired(&env, "--unused-for 10d"), "", "a container uses it");
+    assert_eq!(retired(&env, "--unused-for 1w --keep-last 3"), "", "the three that were used last stay");
+    assert_eq!(retired(&env, "--unused-for 1w"), "tiny:1 tiny:also", "with all its names");
+    env.sh("ctr-rm user && ctr-run --rm --network none busybox true").run().ok();
+    // The container that was made of it a moment ago counts, although it is gone.
+    assert_eq!(retired(&env, "--unused-for 2d"), "whiteouts:latest");
+    unused(&env, "busybox", 5);
+    // A pull that finds it up to date is a use as well.
+    env.sh("img-pull -q settings busybox").run().ok();
+    assert_eq!(retired(&env, "--unused-for 1h"), "");
+    env.sh("ctr-run --rm --network none busybox true").run().ok();
+}
+
+#[test]
+fn images_go_until_they_take_no_more_than_they_may() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox", "httpd", "whiteouts", "tiny:1"]);
+    for (image, days) in [("busybox", 1), ("httpd", 2), ("whiteouts", 3), ("tiny:1", 4)] {
+        unused(&env, image, days);
+    }
+    let taken = || {
+        let line = "img-gc -n --keep-last 0 --json | jq -s 'map(select(.Type != \"image\").Size) | add'";
+        env.sh(line).run().ok().line().parse::<u64>().unwrap()
+    };
+    let all = taken();
+    assert_eq!(retired(&env, &format!("--max-bytes {all}")), "");
+    assert_eq!(
+        retired(&env, &format!("--max-bytes {}", all - 1)),
+        "tiny:1",
+        "the longest unused one, and no more"
+    );
+    assert_eq!(retired(&env, "--max-bytes 1 --keep-last 2"), "whiteouts:latest");
+    let all = taken();
+    assert_eq!(retired(&env, &format!("--max-bytes {}", all / 2)), "httpd:latest");
+    assert!(taken() <= all / 2);
+    assert_eq!(retired(&env, "--keep-last 0"), "busybox:latest");
+    assert_eq!(count(&env), "0 0 0 ");
 }
 
 #[test]

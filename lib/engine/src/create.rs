@@ -29,6 +29,7 @@ pub fn create(store: &Store, request: &Request) -> Result<Created> {
     // Held until the container refers to it: the image cannot be removed in between.
     let _images = store.lock_images(LockMode::Shared)?;
     let image = store.image(&request.image)?;
+    store.note_use(&image.manifest);
     let config = store.image_config(&image)?;
     let id = new_id()?;
     let mut record = record(request, &image, &config, &id)?;

@@ -1,10 +1,12 @@
-//! Garbage: blobs and layers that no name and no container needs, and downloads that nobody goes on with.
+//! Garbage: blobs and layers that no name and no container needs, and downloads that nobody goes on with; also
+//! of images that are retired ([`crate::retire`]).
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use types::digest::Digest;
 use types::{Error, Result};
 
-use crate::{LockMode, Place, Store, layout};
+use crate::reach::Needed;
+use crate::{LockMode, Place, Policy, Retired, Store, layout};
 
 /// Seconds for which an interrupted download is kept for the next pull.
 const FRESH: i64 = 3600;
@@ -43,33 +45,34 @@ pub struct Garbage {
     pub size: u64,
 }
 
+/// What was, or would be, removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Images, in the order in which they went.
+    pub retired: Vec<Retired>,
+    /// What nothing needs, without them.
+    pub garbage: Vec<Garbage>,
+}
+
 impl Store {
-    /// Removes garbage, or only says what is garbage. A pull that runs meanwhile fetches again what it lost.
+    /// Removes garbage and the images that `policy` retires, or only says what they are. A pull that runs
+    /// meanwhile fetches again what it lost.
     ///
     /// # Errors
     /// `Corrupt` if an image is damaged: what it needs is not known, and nothing is removed.
-    pub fn collect_garbage(&self, dry_run: bool) -> Result<Vec<Garbage>> {
+    pub fn collect_garbage(&self, policy: &Policy, dry_run: bool) -> Result<Collected> {
         let lock = self.lock_images(LockMode::Exclusive)?;
-        let needed = self.needed().map_err(|e| {
+        let mut index = self.index()?;
+        let found = self.retire(&mut index, policy).and_then(|r| Ok((r, self.needed_by(&index.manifests)?)));
+        let (retired, needed) = found.map_err(|e| {
             e.within("find out what is needed").hint("nothing was removed; img-fsck says what is damaged")
         })?;
-        let mut garbage = Vec::new();
-        for digest in self.digests(&layout::blob_dir())?.into_iter().filter(|d| !needed.blobs.contains(d)) {
-            garbage.push(Garbage {
-                kind: GarbageKind::Blob,
-                digest,
-                size: self.size_of(&layout::blob(&digest)),
-            });
-        }
-        for digest in self.digests(&layout::layer_dir())?.into_iter().filter(|d| !needed.layers.contains(d)) {
-            let size = self.layer_record(&digest).ok().flatten().map_or(0, |r| r.size);
-            garbage.push(Garbage { kind: GarbageKind::Layer, digest, size });
-        }
-        for digest in self.digests(&layout::partials())? {
-            garbage.extend(self.stale_partial(digest, dry_run)?);
-        }
+        let garbage = self.unneeded(&needed, dry_run)?;
         if dry_run {
-            return Ok(garbage);
+            return Ok(Collected { retired, garbage });
+        }
+        if !retired.is_empty() {
+            self.write_index(&index)?; // names first, so that none leads to what is half there
         }
         let mut trash = Vec::new();
         for piece in &garbage {
@@ -83,6 +86,23 @@ impl Store {
         trash.iter().try_for_each(|place| self.delete_quietly(place))?;
         self.sweep_layers()?;
         self.sweep()?;
+        Ok(Collected { retired, garbage })
+    }
+
+    /// All that is there and not needed; downloads among it are gone already, unless `dry_run`.
+    fn unneeded(&self, needed: &Needed, dry_run: bool) -> Result<Vec<Garbage>> {
+        let mut garbage = Vec::new();
+        for digest in self.digests(&layout::blob_dir())?.into_iter().filter(|d| !needed.blobs.contains(d)) {
+            let size = self.size_of(&layout::blob(&digest));
+            garbage.push(Garbage { kind: GarbageKind::Blob, digest, size });
+        }
+        for digest in self.digests(&layout::layer_dir())?.into_iter().filter(|d| !needed.layers.contains(d)) {
+            let size = self.layer_record(&digest).ok().flatten().map_or(0, |r| r.size);
+            garbage.push(Garbage { kind: GarbageKind::Layer, digest, size });
+        }
+        for digest in self.digests(&layout::partials())? {
+            garbage.extend(self.stale_partial(digest, dry_run)?);
+        }
         Ok(garbage)
     }
 
@@ -92,7 +112,7 @@ impl Store {
         Ok(self.list(place)?.iter().filter_map(named).collect())
     }
 
-    fn size_of(&self, place: &Place) -> u64 {
+    pub(crate) fn size_of(&self, place: &Place) -> u64 {
         let stat =
             rustix::fs::statat(self.area(place.area), &place.path, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
         // One that has gone meanwhile has no size.

@@ -99,6 +99,7 @@ impl Store {
         if changed {
             self.write_index(&index)?;
         }
+        self.note_use(&image.manifest.digest);
         Ok(Commit::Done(changed))
     }
 

@@ -178,6 +178,7 @@ fn entry_for(name: &ImageRef, manifest: &Descriptor) -> IndexEntry {
 mod tests {
     use super::*;
     use crate::tests::scratch;
+    use crate::{Collected, Policy};
     use sha2::{Digest as _, Sha256};
     use types::oci::OCI_MANIFEST;
 
@@ -213,7 +214,7 @@ mod tests {
         assert!(store.images().expect("images").is_empty());
         let offered = store.offered().expect("offered");
         assert!(offered.iter().any(|o| o.name == name("a:one") && o.digest == manifest.digest));
-        assert_eq!(store.collect_garbage(false).expect("gc"), []);
+        assert_eq!(store.collect_garbage(&Policy::default(), false).expect("gc"), Collected::default());
         let err = store.remove_blob(&blob.digest).expect_err("needed");
         assert_eq!(err.kind(), Kind::Conflict);
         assert!(store.check(&std::sync::atomic::AtomicBool::new(false)).expect("check").is_empty());

@@ -28,9 +28,14 @@ impl Store {
     /// # Errors
     /// `Corrupt` if anything on the way is damaged or missing: nobody knows then what it needs.
     pub(crate) fn needed(&self) -> Result<Needed> {
+        self.needed_by(&self.index()?.manifests)
+    }
+
+    /// The same, with these entries in place of those that are there.
+    pub(crate) fn needed_by(&self, entries: &[IndexEntry]) -> Result<Needed> {
         let mut needed = Needed::default();
-        for entry in self.index()?.manifests {
-            self.need_entry(&entry, &mut needed).with_context(|| match Entry::of(&entry) {
+        for entry in entries {
+            self.need_entry(entry, &mut needed).with_context(|| match Entry::of(entry) {
                 Some(e) => format!("look at image {:?}", e.name.familiar()),
                 None => format!("look at {}", entry.descriptor.digest),
             })?;

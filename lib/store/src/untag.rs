@@ -31,9 +31,9 @@ pub struct Removed {
 
 /// What is reached from the images and containers that stay.
 #[derive(Debug, Default)]
-struct Reached {
-    blobs: BTreeSet<Digest>,
-    layers: BTreeSet<Digest>,
+pub(crate) struct Reached {
+    pub(crate) blobs: BTreeSet<Digest>,
+    pub(crate) layers: BTreeSet<Digest>,
 }
 
 impl Store {
@@ -166,7 +166,7 @@ impl Store {
         Ok(mine)
     }
 
-    fn reach(&self, manifest: &Manifest, into: &mut Reached) {
+    pub(crate) fn reach(&self, manifest: &Manifest, into: &mut Reached) {
         into.blobs.insert(manifest.config.digest);
         into.blobs.extend(manifest.layers.iter().map(|l| l.digest));
         into.layers.extend(self.diff_ids(manifest).unwrap_or_default());

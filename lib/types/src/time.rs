@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 mod calendar;
 mod span;
 
-pub use span::{duration, human, moment};
+pub use span::{age, duration, human, moment};
 
 use calendar::{Parts, Precision, civil};
 

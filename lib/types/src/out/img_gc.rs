@@ -5,27 +5,30 @@ use serde::Serialize;
 use super::Record;
 use crate::digest::Digest;
 
-/// A piece of garbage.
+/// A piece of garbage, or an image that is retired.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Garbage {
-    /// `blob`, `layer` or `partial`.
+    /// `image`, `blob`, `layer` or `partial`.
     #[serde(rename = "Type")]
     pub kind: &'static str,
-    /// Its digest; of a download, that of what it would have become.
+    /// Its digest; of a download, that of what it would have become; of an image, that of its manifest.
     pub digest: Digest,
-    /// Its bytes.
+    /// Its bytes; of an image, those that no other image takes.
     pub size: u64,
+    /// Names that an image had.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// What `-q` prints.
     #[serde(skip)]
     pub shown: String,
 }
 
 impl Record for Garbage {
-    const HEADS: &'static [&'static str] = &["TYPE", "DIGEST", "SIZE"];
+    const HEADS: &'static [&'static str] = &["TYPE", "DIGEST", "SIZE", "NAMES"];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.kind.to_owned(), self.shown.clone(), crate::size::human(self.size)]
+        vec![self.kind.to_owned(), self.shown.clone(), crate::size::human(self.size), self.names.join(", ")]
     }
 
     fn id(&self) -> &str {

@@ -1,7 +1,7 @@
 //! Durations and moments as users write them, and ages as they read them.
 
 use super::calendar::{Parts, Scanner};
-use super::{NANOS, Time};
+use super::{DAY, NANOS, Time};
 use crate::{Error, Kind, Result};
 
 /// Parses a duration as Go writes it, in nanoseconds: `10s`, `1h30m`, `1.5h`, `-2m`, `300ms`, `0`.
@@ -13,6 +13,21 @@ pub fn duration(text: &str) -> Result<i64> {
         Error::new(Kind::Invalid, format!("bad duration {text:?}"))
             .hint("write numbers with units h, m, s, ms, us or ns: 90s, 1h30m")
     })
+}
+
+/// Parses how long ago something was, in seconds: whole days (`7d`), weeks (`2w`), or a [`duration`].
+///
+/// # Errors
+/// `Invalid` if it is none of these, or negative.
+pub fn age(text: &str) -> Result<i64> {
+    let whole =
+        |unit: char, secs: i64| text.strip_suffix(unit)?.parse::<u32>().ok().map(|n| i64::from(n) * secs);
+    let days = whole('d', DAY).or_else(|| whole('w', 7 * DAY));
+    let secs = days.map_or_else(|| duration(text).map(|nanos| nanos.div_euclid(1_000_000_000)), Ok);
+    match secs {
+        Ok(secs) if secs >= 0 => Ok(secs),
+        _ => Err(Error::new(Kind::Invalid, format!("bad age {text:?}")).hint("write 7d, 2w, 36h or 90m")),
+    }
 }
 
 fn parse_duration(text: &str) -> Option<i64> {
@@ -120,6 +135,18 @@ pub fn human(nanos: i128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_days_weeks_or_durations() {
+        for (text, secs) in
+            [("7d", 604_800), ("0d", 0), ("2w", 1_209_600), ("36h", 129_600), ("90m", 5400), ("0", 0)]
+        {
+            assert_eq!(age(text).ok(), Some(secs), "{text}");
+        }
+        for bad in ["", "7", "d", "-1d", "-1h", "1.5d", "1d12h", "5000000000d"] {
+            assert!(age(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn durations_are_gos() {
