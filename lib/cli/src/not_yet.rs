@@ -24,7 +24,6 @@ const KNOWN_ELSEWHERE: &[&str] = &[
     "--cidfile",
     "--color",
     "--compress",
-    "--compression",
     "--compression-format",
     "--compression-level",
     "--condition",

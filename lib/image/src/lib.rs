@@ -14,6 +14,7 @@ mod lock;
 mod progress;
 mod pull;
 mod push;
+mod recompress;
 mod remote;
 mod resolve;
 mod save;
@@ -50,6 +51,8 @@ pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
 pub use search::Search;
 pub use sources::{client, first_of, settings};
 pub use tags::tags;
+// How layers are compressed.
+pub use layer::Effort;
 // What a tool needs to say where images come from.
 pub use registry::{Client, Credentials, Registries, Settings, server_key, with_login, without_login};
 

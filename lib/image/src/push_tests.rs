@@ -23,7 +23,12 @@ fn with_image(server: &Server) -> (Scratch, ImageRef) {
 
 fn push_with(s: &Scratch, settings: Settings, name: &ImageRef, chunk: Option<u64>) -> Result<String> {
     let cancel = AtomicBool::new(false);
-    push(&s.store, &Client::new(settings), name, &PushOptions { chunk, uploads: 2, cancel: &cancel })
+    push(
+        &s.store,
+        &Client::new(settings),
+        name,
+        &PushOptions { chunk, uploads: 2, compression: None, cancel: &cancel },
+    )
 }
 
 /// Answers as a registry that has nothing and takes everything; uploads go to `place`.

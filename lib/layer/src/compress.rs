@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use types::{Context, Result};
+use types::{Context, Error, Kind, Result};
 
 /// How a blob is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,40 @@ impl Compression {
         match self {
             Self::Gzip => "+gzip",
             Self::Zstd => "+zstd",
+        }
+    }
+}
+
+/// A compression, and how hard it tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Which one.
+    pub compression: Compression,
+    /// 1 to 9 of gzip, 1 to 22 of zstd; the usual one without it.
+    pub level: Option<u32>,
+}
+
+impl std::str::FromStr for Effort {
+    type Err = Error;
+
+    /// `gzip` or `zstd`, and perhaps `:LEVEL`.
+    fn from_str(text: &str) -> Result<Self> {
+        let bad = || {
+            Error::new(Kind::Invalid, format!("bad compression {text:?}"))
+                .hint("write gzip or zstd, or with a level gzip:1 to gzip:9, zstd:1 to zstd:22")
+        };
+        let (name, level) = match text.split_once(':') {
+            Some((name, level)) => (name, Some(level.parse::<u32>().map_err(|_| bad())?)),
+            None => (text, None),
+        };
+        let (compression, most) = match name {
+            "gzip" => (Compression::Gzip, 9),
+            "zstd" => (Compression::Zstd, 22),
+            _ => return Err(bad()),
+        };
+        match level {
+            Some(level) if !(1..=most).contains(&level) => Err(bad()),
+            _ => Ok(Self { compression, level }),
         }
     }
 }
@@ -53,13 +87,24 @@ impl<W: Write> Compressor<W> {
     /// # Errors
     /// If there is no memory for it.
     pub fn new(compression: Compression, out: W) -> Result<Self> {
-        let encoder = match compression {
+        Self::with_effort(Effort { compression, level: None }, out)
+    }
+
+    /// Begins, with a level of the compression.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn with_effort(effort: Effort, out: W) -> Result<Self> {
+        let encoder = match effort.compression {
             Compression::Gzip => {
-                let level = flate2::Compression::default();
+                let level = effort.level.map_or_else(flate2::Compression::default, flate2::Compression::new);
                 Encoder::Gzip(Box::new(flate2::write::GzEncoder::new(out, level)))
             }
             Compression::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(out, 0).context("begin to compress")?;
+                // 0 is the usual level.
+                let level = effort.level.and_then(|level| i32::try_from(level).ok()).unwrap_or(0);
+                let mut encoder =
+                    zstd::stream::write::Encoder::new(out, level).context("begin to compress")?;
                 encoder.include_checksum(true).context("begin to compress")?;
                 Encoder::Zstd(Box::new(encoder))
             }
@@ -112,6 +157,30 @@ impl<W: Write> Write for Compressor<W> {
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn an_effort_is_a_name_and_perhaps_a_level() {
+        let effort = |text: &str| text.parse::<Effort>().ok();
+        assert_eq!(effort("gzip"), Some(Effort { compression: Compression::Gzip, level: None }));
+        assert_eq!(effort("zstd:19"), Some(Effort { compression: Compression::Zstd, level: Some(19) }));
+        for bad in ["", "xz", "gzip:", "gzip:0", "gzip:10", "zstd:23", "zstd:-1", "zstd:1:2", "GZIP"] {
+            assert_eq!(effort(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_level_makes_a_difference() {
+        let content: Vec<u8> =
+            (0..100_000u32).flat_map(|n| ((n % 1009) * (n % 1013)).to_le_bytes()).collect();
+        let size = |text: &str| {
+            let mut compressor =
+                Compressor::with_effort(text.parse().expect("effort"), Vec::new()).expect("begin");
+            compressor.write_all(&content).expect("write");
+            compressor.finish().expect("finish").len()
+        };
+        assert!(size("gzip:9") < size("gzip:1"));
+        assert!(size("zstd:19") < size("zstd:1"));
+    }
 
     #[test]
     fn what_is_compressed_is_read_again_and_always_the_same() {

@@ -28,7 +28,7 @@ mod unpack_tests;
 #[cfg(test)]
 mod write_tests;
 
-pub use compress::{Compression, Compressor};
+pub use compress::{Compression, Compressor, Effort};
 pub use members::{Member, MemberKind, Members, inflate};
 pub use unpack::{Unpacked, unpack};
 pub use write::{Source, Written, feed_tree, names, tree_xattrs, write_tree};

@@ -18,6 +18,9 @@ struct Args {
     /// Send blobs in pieces of this size, such as 16m, instead of whole
     #[arg(long, value_name = "SIZE", value_parser = types::size::bytes)]
     chunk_size: Option<u64>,
+    /// Compress layers by gzip or zstd, where they are not, or with :LEVEL all of them
+    #[arg(long, value_name = "HOW[:LEVEL]")]
+    compression: Option<image::Effort>,
     /// Accepted and ignored: no progress is shown
     #[arg(short, long)]
     quiet: bool,
@@ -31,10 +34,10 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args) -> anyhow::Result<Exit> {
     let interrupt = cli::Interrupt::watch()?; // before any thread
-    let Args { store, all_tags, chunk_size, images, quiet: _ } = args;
+    let Args { store, all_tags, chunk_size, compression, images, quiet: _ } = args;
     let client = image::client(&store.sources()?)?;
     let store = store.open()?;
-    let options = PushOptions { chunk: chunk_size, uploads: 4, cancel: interrupt.flag() };
+    let options = PushOptions { chunk: chunk_size, uploads: 4, compression, cancel: interrupt.flag() };
     let exit = images.each("push", |name| {
         if !all_tags {
             return image::push(&store, &client, &name.parse()?, &options);
