@@ -31,6 +31,44 @@ fn what_is_saved_is_loaded_elsewhere_and_saved_again_byte_by_byte() {
 }
 
 #[test]
+fn a_delta_has_what_the_reader_lacks_and_nothing_else() {
+    needs!(Root);
+    let env = Env::with_images(&["busybox", "whiteouts"]);
+    let blobs = |file: &str| env.sh(&format!("tar tf {file} | grep -c blobs/sha256/.")).run().ok().line();
+    env.sh("img-save whiteouts >whole.tar; img-save busybox | img-load --root other").run().ok();
+    env.sh(
+        "img-inspect --root other busybox >have.json; img-save --except-from have.json whiteouts >delta.tar",
+    )
+    .run()
+    .ok();
+    // whiteouts is busybox and one layer more; manifests and configurations are always there.
+    let shared = env.sh("img-inspect busybox | jq -r '.Layers[].Digest'").run().ok().text();
+    for digest in shared.lines() {
+        env.sh(&format!("tar tf delta.tar | grep {}", &digest[7..])).run().status(1);
+    }
+    let count = |text: String| text.parse::<usize>().unwrap();
+    assert_eq!(count(blobs("delta.tar")) + shared.lines().count(), count(blobs("whole.tar")));
+    let pinned = env.sh("img-digest --full-ref whiteouts").run().ok().text();
+    env.sh("img-load --root other <delta.tar").run().ok().stdout(&pinned);
+    env.sh("img-fsck -q --root other; img-save --root other whiteouts | cmp - whole.tar").run().ok();
+    // Plain lines, a directory, and a store that lacks what was left out: all of it is said.
+    env.sh("img-inspect whiteouts | jq -r '.Layers[].Digest' >all.txt; \
+            img-save --except-from all.txt --format oci-dir -o dir whiteouts")
+        .run()
+        .ok();
+    let all = env.sh("cat all.txt").run().ok().text();
+    let digests: Vec<&str> = all.lines().collect();
+    assert!(digests.len() > 1);
+    env.sh("img-load --root third -i dir").run().status(1).one_error(&digests).stdout("");
+    env.sh("img-ls -aq --root third; find third/blobs third/layers -type f").run().stdout("");
+    env.sh("img-save --except-from all.txt --format docker-archive whiteouts >x.tar")
+        .run()
+        .status(2)
+        .one_error(&["all its layers"]);
+    env.sh("img-save --except-from nowhere whiteouts >x.tar").run().one_error(&["nowhere"]);
+}
+
+#[test]
 fn a_loaded_image_runs() {
     needs!(Root);
     let env = Env::with_images(&["whiteouts"]);

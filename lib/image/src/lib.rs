@@ -47,7 +47,7 @@ pub use progress::{Event, Progress, Silent};
 pub use pull::{PullOptions, Pulled, pull};
 pub use push::{PushOptions, push, tags_of};
 pub use remote::{Remote, remote, remote_digest, remote_document};
-pub use save::{DirSink, SaveFormat, Sink, TarSink, save, save_dir, save_file};
+pub use save::{DirSink, SaveFormat, SavePlan, Sink, TarSink, digests_in, save, save_dir, save_file};
 pub use search::Search;
 pub use sources::{client, first_of, settings};
 pub use tags::tags;

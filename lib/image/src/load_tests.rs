@@ -8,7 +8,7 @@ use types::{Error, Kind, Result};
 
 use crate::fake_registry::{self, digest};
 use crate::fault_tests::{scratch, words};
-use crate::{LoadOptions, PullOptions, SaveFormat, Silent, TarSink, load_archive, load_path, save};
+use crate::{LoadOptions, PullOptions, SaveFormat, SavePlan, Silent, TarSink, load_archive, load_path, save};
 use store::Store;
 
 /// An image of the fake registry, as files.
@@ -156,8 +156,13 @@ fn an_image_is_loaded_from_a_layout_whatever_it_is_compressed_by() {
         // What is written is the same as long as the images are, and is read again.
         let write = |store: &Store| {
             let mut out = Vec::new();
-            save(store, &["one.example/a:1".to_owned()], SaveFormat::Oci, &mut TarSink::new(&mut out))
-                .expect("save");
+            save(
+                store,
+                &["one.example/a:1".to_owned()],
+                &SavePlan::whole(SaveFormat::Oci),
+                &mut TarSink::new(&mut out),
+            )
+            .expect("save");
             out
         };
         let first = write(&s.store);
@@ -175,7 +180,7 @@ fn the_archive_of_docker_is_written_and_read_with_its_links() {
     load(&s.store, &layout(&image, "").end()).expect("load");
     let mut out = Vec::new();
     let names = ["one.example/a:1".to_owned()];
-    save(&s.store, &names, SaveFormat::Docker, &mut TarSink::new(&mut out)).expect("save");
+    save(&s.store, &names, &SavePlan::whole(SaveFormat::Docker), &mut TarSink::new(&mut out)).expect("save");
     let t = scratch();
     load(&t.store, &out).expect("load");
     let (a, b) = (s.store.image("one.example/a:1").expect("a"), t.store.image("one.example/a:1").expect("b"));
@@ -273,7 +278,7 @@ fn documents_that_lie_are_refused() {
     let other = Tar::default().file("oci-layout", br#"{"imageLayoutVersion":"9"}"#).file("index.json", b"{}");
     refused(&other.end(), "version \"9\"");
     // A blob that is not there, and one that is another.
-    refused(&layout(&image, &blob_name(&layer)).end(), "is not in it");
+    refused(&layout(&image, &blob_name(&layer)).end(), "is neither in it nor here");
     refused(&layout(&image, &blob_name(&image.manifest)).end(), "is not in it");
     refused(&layout(&image, &blob_name(&layer)).file(&blob_name(&layer), b"other").end(), "has digest");
     let wrong =

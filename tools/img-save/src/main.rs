@@ -4,8 +4,8 @@ use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 
 use cli::Exit;
-use image::{SaveFormat, TarSink};
-use types::{Error, Kind};
+use image::{SaveFormat, SavePlan, TarSink};
+use types::{Context, Error, Kind};
 
 /// Write images to an archive
 ///
@@ -21,6 +21,9 @@ struct Args {
     /// What to write
     #[arg(long, value_enum, default_value = "oci-archive")]
     format: Form,
+    /// Leave out the layers whose digests are in this file: what is written completes a store that has them
+    #[arg(long, value_name = "FILE")]
+    except_from: Option<PathBuf>,
     #[command(flatten)]
     images: cli::Operands,
 }
@@ -40,20 +43,25 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<Exit> {
-    let Args { store, output, format, images } = args;
+    let Args { store, output, format, except_from, images } = args;
     let store = store.open()?;
     let images = images.read()?;
-    let archive = if format == Form::DockerArchive { SaveFormat::Docker } else { SaveFormat::Oci };
+    let format_of_files = if format == Form::DockerArchive { SaveFormat::Docker } else { SaveFormat::Oci };
+    let mut plan = SavePlan::whole(format_of_files);
+    if let Some(file) = except_from {
+        let text = std::fs::read_to_string(&file).with_context(|| format!("read {file:?}"))?;
+        plan.except = image::digests_in(&text);
+    }
     match (output, format) {
-        (Some(dir), Form::OciDir) => image::save_dir(&store, &images, &dir)?,
+        (Some(dir), Form::OciDir) => image::save_dir(&store, &images, &plan, &dir)?,
         (None, Form::OciDir) => {
             return Err(Error::new(Kind::Invalid, "--format oci-dir wants a directory in -o").into());
         }
-        (Some(file), _) => image::save_file(&store, &images, archive, &file)?,
+        (Some(file), _) => image::save_file(&store, &images, &plan, &file)?,
         (None, _) if stdout().is_terminal() => {
             return Err(Error::new(Kind::Invalid, "stdout is a terminal").hint("name a file in -o").into());
         }
-        (None, _) => image::save(&store, &images, archive, &mut TarSink::new(stdout().lock()))?,
+        (None, _) => image::save(&store, &images, &plan, &mut TarSink::new(stdout().lock()))?,
     }
     Ok(Exit::Ok)
 }

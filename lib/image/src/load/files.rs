@@ -23,6 +23,9 @@ const MAX_HOPS: usize = 8;
 pub(crate) trait Files: Sync {
     /// A file with its digest; `None` if there is none of this name.
     fn staged(&self, name: &str) -> Result<Option<Staged>>;
+
+    /// Whether there is a file of this name.
+    fn has(&self, name: &str) -> Result<bool>;
 }
 
 /// An archive, all members of which have been copied: it can be read only once.
@@ -105,6 +108,10 @@ impl Files for Unarchived {
         }
         Err(Error::new(Kind::Invalid, format!("{name:?} is a link in a circle")))
     }
+
+    fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.staged(name)?.is_some())
+    }
 }
 
 /// A directory, from which is copied what is needed.
@@ -156,5 +163,9 @@ impl Files for Directory<'_> {
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
         copied.insert(name.to_owned(), staged.clone());
         Ok(Some(staged))
+    }
+
+    fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.file(name)?.is_some())
     }
 }

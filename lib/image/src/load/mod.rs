@@ -129,6 +129,7 @@ impl<'a> Source<'a> {
         }
         chosen.image.takes_name = options.replace;
         self.store.may_take_name(&chosen.image)?;
+        self.check_whole(&chosen)?;
         match install(self.store, self, &chosen, &options.pull, Leftovers::Discard)? {
             Commit::Done(changed) => {
                 Ok(Pulled { pinned: name.with_digest(chosen.digest()).familiar(), changed })
@@ -174,13 +175,32 @@ impl<'a> Source<'a> {
         Ok(content)
     }
 
+    /// What an archive leaves out must be here: all of it that is nowhere is said at once.
+    fn check_whole(&self, chosen: &Chosen) -> Result<()> {
+        let mut missing = Vec::new();
+        for blob in std::iter::once(&chosen.manifest.config).chain(&chosen.manifest.layers) {
+            let digest = blob.digest;
+            let here = self.store.has_blob(&digest) || self.contents.blobs.contains_key(&digest);
+            if !here && !self.files.has(&blob_name(&digest))? && !missing.contains(&digest) {
+                missing.push(digest);
+            }
+        }
+        match missing.as_slice() {
+            [] => Ok(()),
+            [one] => Err(Error::new(Kind::Invalid, format!("blob {one} is neither in it nor here"))),
+            all => {
+                let all: Vec<String> = all.iter().map(Digest::to_string).collect();
+                Err(Error::new(Kind::Invalid, format!("blobs {} are neither in it nor here", all.join(", "))))
+            }
+        }
+    }
+
     /// The file of a blob, which must have its digest.
     fn staged(&self, digest: &Digest) -> Result<Staged> {
         if let Some(staged) = self.contents.blobs.get(digest) {
             return Ok(staged.clone());
         }
-        let name = format!("blobs/{}", digest.to_string().replace(':', "/"));
-        let Some(staged) = self.files.staged(&name)? else {
+        let Some(staged) = self.files.staged(&blob_name(digest))? else {
             return Err(Error::new(Kind::Invalid, format!("blob {digest} is not in it")));
         };
         if staged.digest == *digest {
@@ -212,6 +232,10 @@ impl<'a> Blobs<'a> for Source<'a> {
         stream.end(done.is_ok());
         done
     }
+}
+
+fn blob_name(digest: &Digest) -> String {
+    format!("blobs/{}", digest.to_string().replace(':', "/"))
 }
 
 fn check_size(blob: &Descriptor, size: u64) -> Result<()> {

@@ -4,7 +4,7 @@ mod docker;
 mod output;
 mod sink;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Cursor, Read};
 
 use sha2::{Digest as _, Sha256};
@@ -25,6 +25,30 @@ pub enum SaveFormat {
     Docker,
 }
 
+/// What is written, and how.
+#[derive(Debug, Clone)]
+pub struct SavePlan {
+    /// How.
+    pub format: SaveFormat,
+    /// Layers, by the digests of their blobs, that the reader has already.
+    pub except: BTreeSet<Digest>,
+}
+
+impl SavePlan {
+    /// All of the images.
+    #[must_use]
+    pub const fn whole(format: SaveFormat) -> Self {
+        Self { format, except: BTreeSet::new() }
+    }
+}
+
+/// All digests that are anywhere in a text: alone in lines, or in records of other tools.
+#[must_use]
+pub fn digests_in(text: &str) -> BTreeSet<Digest> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != ':');
+    words.filter_map(|word| word.parse().ok()).collect()
+}
+
 /// An image that is to be written.
 struct Wanted {
     image: Image,
@@ -37,12 +61,16 @@ struct Wanted {
 /// Writes images.
 ///
 /// # Errors
-/// `NotFound`; `Corrupt` if anything is not what its digest says: what was written then is worthless.
-pub fn save(store: &Store, wanted: &[String], format: SaveFormat, sink: &mut dyn Sink) -> Result<()> {
+/// `NotFound`; `Invalid` if anything is to be left out of an archive that must be whole; `Corrupt` if anything
+/// is not what its digest says: what was written then is worthless.
+pub fn save(store: &Store, wanted: &[String], plan: &SavePlan, sink: &mut dyn Sink) -> Result<()> {
     let images = find(store, wanted)?;
-    match format {
-        SaveFormat::Oci => layout(store, &images, sink)?,
-        SaveFormat::Docker => docker::archive(store, &images, sink)?,
+    match plan.format {
+        SaveFormat::Oci => layout(store, &images, &plan.except, sink)?,
+        SaveFormat::Docker if plan.except.is_empty() => docker::archive(store, &images, sink)?,
+        SaveFormat::Docker => {
+            return Err(Error::new(Kind::Invalid, "an archive of docker save has all its layers in it"));
+        }
     }
     sink.finish()
 }
@@ -71,7 +99,7 @@ fn find(store: &Store, wanted: &[String]) -> Result<Vec<Wanted>> {
 }
 
 /// An OCI image layout, and beside it the list by which `docker load` finds the same blobs.
-fn layout(store: &Store, images: &[Wanted], sink: &mut dyn Sink) -> Result<()> {
+fn layout(store: &Store, images: &[Wanted], except: &BTreeSet<Digest>, sink: &mut dyn Sink) -> Result<()> {
     let mut blobs: BTreeMap<Digest, u64> = BTreeMap::new();
     let (mut manifests, mut list) = (Vec::new(), Vec::new());
     for wanted in images {
@@ -84,7 +112,7 @@ fn layout(store: &Store, images: &[Wanted], sink: &mut dyn Sink) -> Result<()> {
         };
         add(&wanted.descriptor);
         add(&wanted.manifest.config);
-        wanted.manifest.layers.iter().for_each(add);
+        wanted.manifest.layers.iter().filter(|layer| !except.contains(&layer.digest)).for_each(add);
         if wanted.image.digest != wanted.image.manifest {
             let index = store.read_blob(&wanted.image.digest, MAX_MANIFEST)?;
             blobs.insert(wanted.image.digest, index.len() as u64);
@@ -165,5 +193,18 @@ impl<R: Read> Read for Hashing<R> {
         let n = self.source.read(buf)?;
         self.hash.update(buf.get(..n).unwrap_or_default());
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_found_wherever_they_are() {
+        let (a, b) = (Digest::from_bytes([1; 32]), Digest::from_bytes([2; 32]));
+        let text = format!("{a}\n{{\"Digest\":\"{b}\",\"Name\":\"x@{b}\"}}\nsha256:12\nx{a}y\n");
+        assert_eq!(digests_in(&text), BTreeSet::from([a, b]));
+        assert_eq!(digests_in(&format!("x{a} {a}0")), BTreeSet::new());
     }
 }
