@@ -62,6 +62,41 @@ fn hard_tree(env: &Env) {
 }
 
 #[test]
+fn what_is_larger_than_it_may_be_is_refused_and_leaves_nothing() {
+    needs!(Root);
+    let env = Env::with_images(&["tiny:1"]);
+    let kept = || {
+        env.sh("cd $LONGSHORE_ROOT && find blobs layers partial tmp -type f | sort; img-ls").run().ok().text()
+    };
+    let before = kept();
+    // 200 MB of zeros in 200 KB, 10 GB of a hole in as good as nothing, and both as an image of another tool.
+    env.sh("mkdir z h; head -c 200m /dev/zero >z/zeros; truncate -s 10G h/hole; \
+            tar -C z -cz . >z.tgz; tar -C h -cSz . >h.tgz; rm -r z h; test $(stat -c %s z.tgz) -lt 1000000; \
+            img-import --root other z.tgz z:1 && img-save --root other z:1 >z.tar; \
+            img-save tiny:1 >t.tar; head -c 5m /dev/zero >junk; tar -rf t.tar junk")
+        .run()
+        .ok();
+    for line in [
+        "img-import --max-size 100m z.tgz z:1",
+        "img-import --max-size 9g h.tgz h:1",
+        "img-load --max-size 100m -i z.tar",
+        "img-load --max-size 1m -i t.tar",
+        "img-pull --max-size 1m -q httpd",
+    ] {
+        env.sh(line)
+            .run()
+            .status_is_not(0)
+            .one_error(&["more than", "bytes unpacked"])
+            .stderr_has("--max-size");
+        assert_eq!(kept(), before, "{line}");
+    }
+    env.sh("img-import --max-size 11g h.tgz h:1 && img-load --max-size 300m -i z.tar && img-pull -q --max-size 1g httpd")
+        .run()
+        .ok();
+    env.sh("img-pull --max-size much httpd").run().status(2).one_error(&["bad size"]);
+}
+
+#[test]
 fn images_of_others_have_the_tree_that_umoci_gives_them() {
     needs!(Root);
     let images = ["busybox", "whiteouts", "httpd"];

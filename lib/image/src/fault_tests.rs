@@ -48,7 +48,14 @@ pub(crate) fn pull_with(
     let name: ImageRef = name.parse().expect(name);
     let platform: Platform = "linux/amd64".parse().expect("platform");
     let cancel = AtomicBool::new(false);
-    let options = PullOptions { platform: &platform, downloads: 3, unpackers: 2, progress, cancel: &cancel };
+    let options = PullOptions {
+        platform: &platform,
+        downloads: 3,
+        unpackers: 2,
+        max_size: None,
+        progress,
+        cancel: &cancel,
+    };
     pull(store, &Client::new(settings), &name, &options)
 }
 
@@ -57,8 +64,14 @@ pub(crate) fn pull_serially(store: &Store, settings: Settings, name: &str) -> Re
     let name: ImageRef = name.parse().expect(name);
     let platform: Platform = "linux/amd64".parse().expect("platform");
     let cancel = AtomicBool::new(false);
-    let options =
-        PullOptions { platform: &platform, downloads: 1, unpackers: 1, progress: &Silent, cancel: &cancel };
+    let options = PullOptions {
+        platform: &platform,
+        downloads: 1,
+        unpackers: 1,
+        max_size: None,
+        progress: &Silent,
+        cancel: &cancel,
+    };
     pull(store, &Client::new(settings), &name, &options)
 }
 

@@ -17,7 +17,7 @@ use crate::work::{Blobs, Cancelled, Work};
 /// What becomes of finished pieces of an image that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leftovers {
-    /// The next pull finds them, unless the disk is full.
+    /// The next pull finds them, unless the disk is full or what came is no image.
     Keep,
     /// Nothing is left.
     Discard,
@@ -44,12 +44,13 @@ pub(crate) fn install<'a>(
         }
     };
     let work = Work::new(store, &chosen.manifest.layers, &diff_ids, options);
-    let outcome = work.run(source, options, &failed, &cancelled);
+    let outcome = work.check_size(options).and_then(|()| work.run(source, options, &failed, &cancelled));
     let (more, layers) = work.into_results();
     blobs.extend(more);
     if let Err(e) = outcome {
         let e = if options.cancel.load(Ordering::Relaxed) { Error::new(Kind::Io, "interrupted") } else { e };
-        if leftovers == Leftovers::Discard || disk_full(&e) {
+        // What is no image, or none that is wanted, will not be one at the next pull either.
+        if leftovers == Leftovers::Discard || disk_full(&e) || e.kind() == Kind::Invalid {
             blobs.into_iter().for_each(Verified::discard);
         } else {
             store.keep(blobs, layers)?;

@@ -98,8 +98,14 @@ fn layout(image: &Image, without: &str) -> Tar {
 fn load_with(store: &Store, archive: &[u8], name: Option<&str>, replace: bool) -> Result<Vec<String>> {
     let platform = "linux/amd64".parse().expect("platform");
     let cancel = AtomicBool::new(false);
-    let pull =
-        PullOptions { platform: &platform, downloads: 1, unpackers: 2, progress: &Silent, cancel: &cancel };
+    let pull = PullOptions {
+        platform: &platform,
+        downloads: 1,
+        unpackers: 2,
+        max_size: None,
+        progress: &Silent,
+        cancel: &cancel,
+    };
     let options = LoadOptions { pull, name: name.map(|n| n.parse().expect(n)), replace };
     let mut loaded: Result<Vec<String>> = Ok(Vec::new());
     load_archive(store, archive, &options, &mut |_, outcome| match (outcome, &mut loaded) {
@@ -339,8 +345,14 @@ fn a_directory_that_leads_out_of_itself_is_refused() {
     }
     let platform = "linux/amd64".parse().expect("platform");
     let cancel = AtomicBool::new(false);
-    let pull =
-        PullOptions { platform: &platform, downloads: 1, unpackers: 2, progress: &Silent, cancel: &cancel };
+    let pull = PullOptions {
+        platform: &platform,
+        downloads: 1,
+        unpackers: 2,
+        max_size: None,
+        progress: &Silent,
+        cancel: &cancel,
+    };
     let options = LoadOptions { pull, name: None, replace: false };
     let try_it = |store: &Store| {
         let mut outcome = Ok(());

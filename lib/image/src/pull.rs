@@ -30,6 +30,8 @@ pub struct PullOptions<'a> {
     pub downloads: usize,
     /// Layers that are unpacked at once.
     pub unpackers: usize,
+    /// The layers of an image that are new here may have no more bytes than this, uncompressed.
+    pub max_size: Option<u64>,
     /// Who watches.
     pub progress: &'a dyn Progress,
     /// Set by the caller to end early.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use layer::Budget;
 use store::{LayerRecord, SealedLayer, Slot, Store, Verified};
 use types::digest::Digest;
 use types::oci::Descriptor;
@@ -42,6 +43,7 @@ pub(crate) struct Work<'a> {
     jobs: Vec<Job>,
     next_download: AtomicUsize,
     next_unpack: AtomicUsize,
+    budget: Budget,
     blobs: Mutex<Vec<Verified<'a>>>,
     layers: Mutex<Vec<SealedLayer<'a>>>,
     failure: Mutex<Option<Error>>,
@@ -73,10 +75,17 @@ impl<'a> Work<'a> {
             jobs,
             next_download: AtomicUsize::new(0),
             next_unpack: AtomicUsize::new(0),
+            budget: Budget::new(options.max_size),
             blobs: Mutex::default(),
             layers: Mutex::default(),
             failure: Mutex::default(),
         }
+    }
+
+    /// Refuses what is too large already as it is compressed, before anything of it is fetched.
+    pub(crate) fn check_size(&self, options: &PullOptions<'_>) -> Result<()> {
+        let announced = self.jobs.iter().fold(0u64, |sum, job| sum.saturating_add(job.blob.size));
+        Budget::new(options.max_size).take(announced)
     }
 
     /// Fetches and unpacks, side by side. The first failure ends all.
@@ -145,8 +154,9 @@ impl<'a> Work<'a> {
             Slot::Present => return Ok(()),
             Slot::Missing(staged) => staged,
         };
-        let outcome = layer::unpack(job.stream.follow_until(cancelled), job.blob.size, staged.tree())
-            .and_then(|u| staged.seal(u.digest, LayerRecord { size: u.size, entries: u.entries }));
+        let outcome =
+            layer::unpack(job.stream.follow_until(cancelled), job.blob.size, &self.budget, staged.tree())
+                .and_then(|u| staged.seal(u.digest, LayerRecord { size: u.size, entries: u.entries }));
         match outcome {
             Ok(sealed) => {
                 options.progress.event(&Event::Unpacked { layer: job.blob.digest });

@@ -265,7 +265,8 @@ fn a_bomb_is_stopped_by_its_ratio() {
     let place = Place::new();
     // As if it were much smaller: the limit is what is tested, not the disk.
     let root = std::fs::File::open(place.root()).expect("open");
-    let err = crate::unpack(&*archive, 1000, std::os::fd::AsFd::as_fd(&root)).expect_err("bomb");
+    let err = crate::unpack(&*archive, 1000, &crate::Budget::new(None), std::os::fd::AsFd::as_fd(&root))
+        .expect_err("bomb");
     assert!(format!("{err:?}").contains("beyond all measure"), "{err:?}");
 }
 

@@ -8,6 +8,7 @@
 //! overlay's own kind of it).
 
 mod archive;
+mod budget;
 mod compress;
 mod decode;
 mod members;
@@ -28,6 +29,7 @@ mod unpack_tests;
 #[cfg(test)]
 mod write_tests;
 
+pub use budget::Budget;
 pub use compress::{Compression, Compressor, Effort};
 pub use members::{Member, MemberKind, Members, inflate};
 pub use unpack::{Unpacked, unpack};

@@ -108,7 +108,7 @@ impl Place {
 
     pub(crate) fn unpack(&self, archive: &[u8]) -> Result<Unpacked> {
         let root = std::fs::File::open(self.root()).expect("open");
-        unpack(archive, archive.len() as u64, root.as_fd())
+        unpack(archive, archive.len() as u64, &crate::Budget::new(None), root.as_fd())
     }
 
     pub(crate) fn read(&self, name: &str) -> String {

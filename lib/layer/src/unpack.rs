@@ -10,6 +10,7 @@ use types::digest::Digest;
 use types::{Context, Error, Kind, Result};
 
 use crate::archive::{Archive, Entry, What};
+use crate::budget::Budget;
 use crate::decode::Decoder;
 use crate::name::{Meaning, Name};
 use crate::pipe::{self, Reader};
@@ -37,19 +38,20 @@ pub struct Unpacked {
     pub entries: u64,
 }
 
-/// Unpacks an archive of `compressed` bytes into an empty directory. The caller compares the
-/// digest, and throws the directory away if it is another one or if this fails.
+/// Unpacks an archive of `compressed` bytes into an empty directory: no more than `budget` has, which counts the
+/// archive and the holes of its files. The caller compares the digest, and throws the directory away if it is
+/// another one or if this fails.
 ///
 /// # Errors
 /// `Corrupt`, `Invalid` or `Unsupported` for what the archive is; `Io` for what the disk says.
-pub fn unpack(source: impl Read, compressed: u64, root: BorrowedFd<'_>) -> Result<Unpacked> {
+pub fn unpack(source: impl Read, compressed: u64, budget: &Budget, root: BorrowedFd<'_>) -> Result<Unpacked> {
     let mut decoder = Decoder::new(source)?;
     let (writer, reader) = pipe::pipe();
     let limit = limit_of(compressed);
     std::thread::scope(|scope| {
         let files = scope.spawn(move || -> Result<(u64, u64)> {
             sys::umask::clear_for_this_thread()?;
-            write_tree(reader, root)
+            write_tree(reader, budget, root)
         });
         let mut hash = Sha256::new();
         let mut total = 0u64;
@@ -58,12 +60,14 @@ pub fn unpack(source: impl Read, compressed: u64, root: BorrowedFd<'_>) -> Resul
             if total > limit {
                 return Err(std::io::Error::other("it grows beyond all measure"));
             }
+            budget.take(piece.len() as u64).map_err(std::io::Error::other)?;
             hash.update(piece);
             Ok(())
         });
         drop(writer);
         let written =
             files.join().unwrap_or_else(|_| Err(Error::new(Kind::Io, "the writer of files stopped")));
+        budget.check()?; // of which reader and writer know no more than that there was nothing more
         // The writer's reason comes first: it stops the pump without one.
         let (size, entries) = written?;
         pumped.context("decompress the layer")?;
@@ -72,13 +76,17 @@ pub fn unpack(source: impl Read, compressed: u64, root: BorrowedFd<'_>) -> Resul
 }
 
 /// Returns the size of the files and the number of entries.
-fn write_tree(reader: Reader, root: BorrowedFd<'_>) -> Result<(u64, u64)> {
+fn write_tree(reader: Reader, budget: &Budget, root: BorrowedFd<'_>) -> Result<(u64, u64)> {
     let mut archive = Archive::new(reader);
     let mut tree = Tree::new(root)?;
     let mut size = 0u64;
     while let Some(entry) = archive.next_entry()? {
         let shown = || format!("unpack {:?}", String::from_utf8_lossy(&entry.path));
         let name = Name::parse(&entry.path).with_context(shown)?;
+        if let Some(map) = &entry.sparse {
+            let content = map.segments.iter().fold(0u64, |sum, segment| sum.saturating_add(segment.length));
+            budget.take(map.real_size.saturating_sub(content)).with_context(shown)?;
+        }
         size = size.saturating_add(one(&mut archive, &mut tree, &name, &entry).with_context(shown)?);
     }
     tree.finish()?;

@@ -163,7 +163,8 @@ fn a_tree_is_fed_to_a_reader_and_either_may_fail() {
     fill(&one.root());
     let root = File::open(one.root()).expect("open");
     let to = File::open(two.root()).expect("open");
-    let unpack = |read: &mut dyn std::io::Read| crate::unpack(read, u64::MAX, to.as_fd());
+    let unpack =
+        |read: &mut dyn std::io::Read| crate::unpack(read, u64::MAX, &crate::Budget::new(None), to.as_fd());
     let fed = feed_tree(root.as_fd(), Source::Whole, &|| false, unpack);
     assert_eq!(fed.expect("feed").0.size, 300_009);
     assert_eq!(one.listing(), two.listing());

@@ -4,7 +4,7 @@ mod settings;
 
 use std::os::fd::AsFd;
 
-use layer::{Source, feed_tree};
+use layer::{Budget, Source, feed_tree};
 use serde_json::Value;
 use store::Store;
 use types::digest::Digest;
@@ -80,7 +80,9 @@ fn changed<'s>(
     stop: &Stop<'_>,
 ) -> Result<Option<NewLayer<'s>>> {
     let upper = store.bundle(id)?.upper;
-    let read = |archive: &mut dyn std::io::Read| take_layer(store, stage, archive, compression(options.zstd));
+    let read = |archive: &mut dyn std::io::Read| {
+        take_layer(store, stage, archive, compression(options.zstd), &Budget::new(None))
+    };
     let (written, new) =
         feed_tree(upper.as_fd(), Source::Upper, stop, read).context("read what it has changed")?;
     Ok(Some(new).filter(|_| !written.untouched))

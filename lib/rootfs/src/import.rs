@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use layer::Budget;
 use serde_json::{Map, Value, json};
 use store::Store;
 use types::platform::Platform;
@@ -30,6 +31,8 @@ pub struct ImportOptions<'o> {
     pub created: Time,
     /// Keep its layer compressed by zstd instead of gzip, unless it comes compressed.
     pub zstd: bool,
+    /// It may have no more bytes than this, uncompressed.
+    pub max_size: Option<u64>,
 }
 
 /// Takes an archive of files in as an image. Returns `NAME@DIGEST`.
@@ -42,8 +45,9 @@ pub fn import(store: &Store, source: impl Read, options: &ImportOptions<'_>) -> 
     change::apply(options.changes, &mut config)?;
     store.sweep_layers()?;
     let stage = store.stage()?;
-    let new =
-        take_layer(store, &stage, source, compression(options.zstd)).context("read the archive of files")?;
+    let budget = Budget::new(options.max_size);
+    let new = take_layer(store, &stage, source, compression(options.zstd), &budget)
+        .context("read the archive of files")?;
     let config = document(&new.diff_id.to_string(), config, options).to_string().into_bytes();
     let parts = Parts { config, layers: vec![new.descriptor.clone()], new: vec![new] };
     commit(store, &stage, parts, options.name, UNNAMED)

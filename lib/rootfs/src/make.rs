@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use layer::{Compression, Compressor};
+use layer::{Budget, Compression, Compressor};
 use serde_json::{Map, Value, json};
 use store::{Commit, Draft, LayerRecord, NewImage, SealedLayer, Stage, Store, Verified};
 use types::digest::Digest;
@@ -38,6 +38,7 @@ pub(crate) fn take_layer<'s>(
     stage: &Stage<'s>,
     source: impl Read,
     compression: Compression,
+    budget: &Budget,
 ) -> Result<NewLayer<'s>> {
     let (start, source) = peek(source)?;
     let (kept, suffix) = match start.as_slice() {
@@ -49,7 +50,7 @@ pub(crate) fn take_layer<'s>(
     let staged = store.stage_new_layer()?;
     let mut tee = Tee { source, kept };
     // Bounded by what has come in so far, not by a size that nobody knows.
-    let unpacked = layer::unpack(layer::inflate(&mut tee)?, u64::MAX, staged.tree())?;
+    let unpacked = layer::unpack(layer::inflate(&mut tee)?, u64::MAX, budget, staged.tree())?;
     io::copy(&mut tee, &mut io::sink()).context("read what follows it")?;
     let blob = tee.kept.finish()?;
     let sealed =

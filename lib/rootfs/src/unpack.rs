@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use layer::{Source, feed_tree, write_tree};
+use layer::{Budget, Source, feed_tree, write_tree};
 use sys::whole::write_file;
 use types::{Context, Result};
 
@@ -38,7 +38,9 @@ pub fn export_file(view: &View<'_>, path: &Path) -> Result<()> {
 pub fn unpack(view: &View<'_>, dir: &Path, stop: &Stop<'_>) -> Result<()> {
     let target = Target::prepare(dir)?;
     // Our own writer's archive: there is no measure that it could exceed.
-    feed_tree(view.root(), Source::Whole, stop, |archive| layer::unpack(archive, u64::MAX, target.dir()))
-        .and_then(|_| target.done())
-        .with_context(|| format!("unpack into {dir:?}"))
+    feed_tree(view.root(), Source::Whole, stop, |archive| {
+        layer::unpack(archive, u64::MAX, &Budget::new(None), target.dir())
+    })
+    .and_then(|_| target.done())
+    .with_context(|| format!("unpack into {dir:?}"))
 }

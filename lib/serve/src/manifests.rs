@@ -137,6 +137,7 @@ fn adopt(app: &App, name: &ImageRef, content: &[u8], media_type: &str) -> Result
         platform: &app.options.platform,
         downloads: 1,
         unpackers: 2,
+        max_size: None,
         progress: &Silent,
         cancel: &AtomicBool::new(false),
     };

@@ -47,7 +47,7 @@ pub fn check(scratch: &Scratch, data: &[u8]) {
     let root = scratch.dir.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let dir = File::open(&root).unwrap();
-    let unpacked = layer::unpack(data.as_slice(), data.len() as u64, dir.as_fd());
+    let unpacked = layer::unpack(data.as_slice(), data.len() as u64, &layer::Budget::new(None), dir.as_fd());
     drop(dir);
     if let Ok(unpacked) = unpacked
         && !is_compressed(&data)

@@ -37,7 +37,8 @@ fn check(args: Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
         let client = image::client(&sources?)?;
         let platform = cli::default_platform()?;
         let (progress, cancel) = (&Silent, interrupt.flag());
-        let options = PullOptions { platform: &platform, downloads: 4, unpackers: 2, progress, cancel };
+        let options =
+            PullOptions { platform: &platform, downloads: 4, unpackers: 2, max_size: None, progress, cancel };
         image::mend(&store, &client, &options, findings, &mut |name, e| {
             cli::report(&e.within(format!("mend {:?}", name.familiar())).into());
         })?

@@ -31,6 +31,9 @@ struct Args {
     /// How the layer is kept unless the archive comes compressed
     #[arg(long, value_enum, default_value = "gzip")]
     compression: cli::Compression,
+    /// Refuse what has more bytes than this, such as 20g, uncompressed
+    #[arg(long, value_name = "SIZE", value_parser = types::size::bytes)]
+    max_size: Option<u64>,
     /// The archive; - is stdin
     #[arg(value_name = "FILE")]
     file: String,
@@ -49,7 +52,7 @@ fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 fn import(args: &Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
-    let Args { store, change, message, platform, compression, file, name } = args;
+    let Args { store, change, message, platform, compression, max_size, file, name } = args;
     cli::check_new_name(name.as_ref())?;
     let store = store.open()?;
     let platform = platform.clone().map_or_else(cli::default_platform, Ok)?;
@@ -61,6 +64,7 @@ fn import(args: &Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
         platform: &platform,
         created: cli::build_time()?,
         zstd: compression.is_zstd(),
+        max_size: *max_size,
     };
     let made = match file.as_str() {
         "-" if stdin().is_terminal() => {

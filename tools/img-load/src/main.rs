@@ -29,6 +29,9 @@ struct Args {
     /// Load the image for this platform, such as linux/arm64 (default: $DOCKER_DEFAULT_PLATFORM, this machine's)
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<Platform>,
+    /// Refuse what has more bytes than this, such as 20g, uncompressed
+    #[arg(long, value_name = "SIZE", value_parser = types::size::bytes)]
+    max_size: Option<u64>,
     /// Accepted and ignored: no progress is shown
     #[arg(short, long)]
     quiet: bool,
@@ -44,11 +47,11 @@ fn run(args: Args) -> anyhow::Result<Exit> {
 }
 
 fn load(args: Args, interrupt: &cli::Interrupt) -> anyhow::Result<Exit> {
-    let Args { store, input, tag, replace, platform, quiet: _ } = args;
+    let Args { store, input, tag, replace, platform, max_size, quiet: _ } = args;
     let store = store.open()?;
     let platform = platform.map_or_else(cli::default_platform, Ok)?;
     let (progress, cancel) = (&Silent, interrupt.flag());
-    let pull = PullOptions { platform: &platform, downloads: 1, unpackers: 2, progress, cancel };
+    let pull = PullOptions { platform: &platform, downloads: 1, unpackers: 2, max_size, progress, cancel };
     let options = LoadOptions { pull, name: tag, replace };
     let (mut exit, mut printed) = (Exit::Ok, Ok(Exit::Ok));
     let mut told = |name: &str, outcome: types::Result<Pulled>| match outcome {

@@ -26,6 +26,9 @@ struct Args {
     /// Pull what a file of img-lock says: these names, or all that are in it
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
+    /// Refuse what has more bytes than this, such as 20g, uncompressed
+    #[arg(long, value_name = "SIZE", value_parser = types::size::bytes)]
+    max_size: Option<u64>,
     /// Show no progress
     #[arg(short, long, conflicts_with = "progress")]
     quiet: bool,
@@ -61,6 +64,7 @@ fn run(args: Args) -> anyhow::Result<cli::Exit> {
             platform: &platform,
             downloads: 4,
             unpackers: 2,
+            max_size: args.max_size,
             progress: shown.progress(),
             cancel: interrupt.flag(),
         };

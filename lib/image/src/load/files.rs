@@ -36,8 +36,12 @@ pub(crate) struct Unarchived {
 }
 
 impl Unarchived {
-    /// Reads an archive to its end.
-    pub(crate) fn read(source: impl Read, stage: &Stage<'_>, stop: &dyn Fn() -> bool) -> Result<Self> {
+    /// Reads an archive to its end. `copied` is asked about each piece of it.
+    pub(crate) fn read(
+        source: impl Read,
+        stage: &Stage<'_>,
+        copied: &dyn Fn(u64) -> Result<()>,
+    ) -> Result<Self> {
         let mut members = Members::new(source)?;
         let mut found = Self { files: BTreeMap::new(), links: BTreeMap::new() };
         let mut seen = BTreeSet::new();
@@ -52,7 +56,7 @@ impl Unarchived {
             if seen.len() > MAX_MEMBERS {
                 return Err(Error::new(Kind::Invalid, format!("it has more than {MAX_MEMBERS} members")));
             }
-            found.add(name, member.kind, &mut members, stage, stop)?;
+            found.add(name, member.kind, &mut members, stage, copied)?;
         }
         Ok(found)
     }
@@ -63,7 +67,7 @@ impl Unarchived {
         kind: MemberKind,
         members: &mut Members<R>,
         stage: &Stage<'_>,
-        stop: &dyn Fn() -> bool,
+        copied: &dyn Fn(u64) -> Result<()>,
     ) -> Result<()> {
         match kind {
             MemberKind::Dir => {}
@@ -71,9 +75,7 @@ impl Unarchived {
                 let mut draft = stage.draft()?;
                 members
                     .content(|piece| {
-                        if stop() {
-                            return Err(Error::new(Kind::Io, "interrupted"));
-                        }
+                        copied(piece.len() as u64)?;
                         draft.write_all(piece).context("write")
                     })
                     .with_context(|| format!("copy {name:?}"))?;

@@ -13,6 +13,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use layer::Budget;
 use store::{Commit, Stage, Staged, Store, Verified};
 use types::digest::Digest;
 use types::oci::{Descriptor, Document, MAX_MANIFEST};
@@ -53,8 +54,12 @@ pub fn load_archive(
 ) -> Result<()> {
     store.sweep_layers()?;
     let stage = store.stage()?;
-    let stop = || options.pull.cancel.load(Ordering::Relaxed);
-    let files = Unarchived::read(source, &stage, &stop)?;
+    let budget = Budget::new(options.pull.max_size);
+    let copied = |bytes| match options.pull.cancel.load(Ordering::Relaxed) {
+        true => Err(Error::new(Kind::Io, "interrupted")),
+        false => budget.take(bytes),
+    };
+    let files = Unarchived::read(source, &stage, &copied)?;
     load(store, &stage, &files, options, told)
 }
 
