@@ -151,7 +151,7 @@ fn a_registry_is_searched_by_its_names() {
         .run()
         .ok()
         .stdout(&theirs);
-    env.sh("img-search -q 127.0.0.1:5000/ | sed 1q | xargs img-tags -q").run().ok();
+    env.sh("img-search -q 127.0.0.1:5000/ | sed -n 1p | xargs img-tags -q").run().ok();
     env.sh("img-search 127.0.0.1:5000/bus").run().ok().stdout_has("OFFICIAL");
     env.sh("img-search 127.0.0.1:5000/nothing-of-it").run().ok().stderr("");
     env.sh("img-search --filter stars=1 -q 127.0.0.1:5000/bus").run().ok().stdout("");
@@ -234,7 +234,7 @@ fn the_steps_of_an_image_are_listed_with_dockers_columns() {
     assert!(steps.len() >= told.len() && steps.len() >= 4, "{steps:?}");
     let made: Vec<_> = steps.iter().rev().filter_map(|s| s.get("Layer").cloned()).collect();
     assert_eq!(serde_json::Value::Array(made), config["rootfs"]["diff_ids"]);
-    let id = env.sh("img-history -q --no-trunc httpd | head -1").run().ok().line();
+    let id = env.sh("img-history -q --no-trunc httpd | sed -n 1p").run().ok().line();
     assert_eq!(steps[0]["Id"], id.as_str());
     let plain = env.sh("img-history --human=false settings").run().ok().text();
     assert!(plain.lines().skip(1).all(|l| l.contains("T") && l.contains('Z')), "{plain}");

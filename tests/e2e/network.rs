@@ -119,7 +119,7 @@ fn exposed_ports_of_an_image_get_free_ports_of_the_host() {
     needs!(Root);
     let env = Env::with_images(&["httpd"]);
     env.sh("ctr-run -d --name web -P httpd").run().ok();
-    let port = env.sh("net-forward web | grep -oE ':[0-9]+' | head -1 | tr -d :").run().ok().line();
+    let port = env.sh("net-forward web | grep -oE ':[0-9]+' | sed -n 1p | tr -d :").run().ok().line();
     env.sh(&format!("{CURL} http://127.0.0.1:{port}")).run().ok().stdout(PAGE);
 }
 
