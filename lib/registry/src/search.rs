@@ -39,12 +39,12 @@ pub struct Found {
 
 #[derive(Deserialize)]
 struct Results {
-    results: Vec<Result1>,
+    results: Vec<Hit>,
 }
 
-/// A result as version 1 of the API writes it.
+/// A result, as version 1 of the API writes it.
 #[derive(Deserialize)]
-struct Result1 {
+struct Hit {
     name: String,
     #[serde(default)]
     description: Option<String>,
@@ -171,7 +171,7 @@ impl Client {
     }
 }
 
-impl Result1 {
+impl Hit {
     fn found(self, domain: &str) -> Result<Found> {
         Ok(Found {
             description: self.description.unwrap_or_default(),
