@@ -194,6 +194,14 @@ fn all_tags_of_a_repository_are_pushed() {
         .run()
         .ok()
         .stdout("[\"one\",\"two\"]\n");
+    // One that cannot be pushed hides no other.
+    let blob = env.sh("img-path --blobs tiny:1 | sed -n 1p").run().ok().line();
+    env.sh(&format!("rm -r {blob} storage")).run().ok();
+    env.sh("img-push -a 127.0.0.1:5001/t")
+        .run()
+        .status(1)
+        .stderr_has("push \"127.0.0.1:5001/t:one\"")
+        .stdout_has("127.0.0.1:5001/t@sha256:");
     env.sh("img-push -a 127.0.0.1:5001/t:one").run().status(1).one_error(&["has a tag or a digest"]);
     env.sh("img-push 127.0.0.1:5001/nothing").run().status(1).one_error(&["no such image"]);
     env.sh("reg-login -u me -p secret 127.0.0.1:5001")

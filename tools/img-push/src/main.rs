@@ -1,7 +1,8 @@
 //! img-push - push images to a registry.
 
-use cli::Exit;
+use cli::{Exit, Operands};
 use image::PushOptions;
+use store::Store;
 use types::reference::ImageRef;
 
 /// Push images to a registry
@@ -25,7 +26,7 @@ struct Args {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    images: cli::Operands,
+    images: Operands,
 }
 
 fn main() -> std::process::ExitCode {
@@ -38,14 +39,18 @@ fn run(args: Args) -> anyhow::Result<Exit> {
     let client = image::client(&store.sources()?)?;
     let store = store.open()?;
     let options = PushOptions { chunk: chunk_size, uploads: 4, compression, cancel: interrupt.flag() };
-    let exit = images.each("push", |name| {
-        if !all_tags {
-            return image::push(&store, &client, &name.parse()?, &options);
-        }
-        let tags = image::tags_of(&store, &ImageRef::parse_repository(name)?)?;
-        let pushed: types::Result<Vec<_>> =
-            tags.iter().map(|tag| image::push(&store, &client, tag, &options)).collect();
-        Ok(pushed?.join("\n"))
+    let (images, listed) = if all_tags { tags_of(&store, &images)? } else { (images, Exit::Ok) };
+    let pushed = images.each("push", |name| image::push(&store, &client, &name.parse()?, &options))?;
+    Ok(interrupt.exit(if pushed == Exit::Ok { listed } else { pushed }))
+}
+
+/// Every name that the store has of the repositories, and whether all have some.
+fn tags_of(store: &Store, repositories: &Operands) -> anyhow::Result<(Operands, Exit)> {
+    let mut names = Vec::new();
+    let exit = repositories.each_some("push all tags of", |name| {
+        let tags = image::tags_of(store, &ImageRef::parse_repository(name)?)?;
+        names.extend(tags.iter().map(ToString::to_string));
+        Ok(None)
     })?;
-    Ok(interrupt.exit(exit))
+    Ok((Operands::of(names), exit))
 }
